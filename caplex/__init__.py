@@ -1,0 +1,49 @@
+"""caplex: the language and engine for rules about capital. This face only hands names on.
+
+Names are imported when they are first used, so that a host which loads a compiled policy never imports the parser.
+"""
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# In a checkout the folders stand beside this one; in a wheel they lie inside.
+_root = Path(__file__).resolve().parent.parent
+if (_root / "pyproject.toml").is_file() and (_root / "stdlib_rules").is_dir():
+    __path__.insert(0, str(_root))
+
+from caplex.version import __version__  # noqa: E402 - the path must be right first
+
+if TYPE_CHECKING:
+    from caplex.compiler.loading import check, check_text, compile_text, load, loads
+    from caplex.runtime.decision import Decision
+    from caplex.runtime.errors import CaplexError, EventError, JournalError, PolicyError, StaleDecision
+    from caplex.runtime.facts import Facts
+    from caplex.runtime.policy import Policy
+    from caplex.runtime.ruling import Verdict
+
+_HOMES = {
+    **dict.fromkeys(("check", "check_text", "compile_text", "load", "loads"), "caplex.compiler.loading"),
+    **dict.fromkeys(("CaplexError", "EventError", "JournalError", "PolicyError", "StaleDecision"), "caplex.runtime.errors"),
+    "Decision": "caplex.runtime.decision",
+    "Facts": "caplex.runtime.facts",
+    "Policy": "caplex.runtime.policy",
+    "Verdict": "caplex.runtime.ruling",
+}
+
+__all__ = [
+    "CaplexError", "Decision", "EventError", "Facts", "JournalError", "Policy", "PolicyError", "StaleDecision", "Verdict",
+    "__version__", "check", "check_text", "compile_text", "load", "loads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'caplex' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

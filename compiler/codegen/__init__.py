@@ -1,0 +1,1 @@
+"""From the rule graph to Python callables."""

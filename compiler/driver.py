@@ -1,0 +1,89 @@
+"""Each pass once, in order: read, parse, analyse. Everything that goes wrong comes back as diagnostics."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.semantics.analyse import analyse, ordered
+from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.semantics.symbols import Loaded, Target
+from caplex.compiler.source import Source
+from caplex.compiler.syntax.parser import parse
+from caplex.compiler.syntax.reading import read_source
+
+Mode = Literal["enforce", "monitor"]
+STANDARD = "stdlib"
+
+
+def check_source(
+    source: Source, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None, base: Path | None = None
+) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """Check the policy in *source*; imports of files are relative to the folder *base*, or refused without one."""
+    ids = count()
+    module, problems = parse(source, ids=ids)
+    if module is None:
+        return None, ordered(problems)
+    identity = str((base / Path(source.name).name).resolve()) if base is not None else source.name
+    folder = Path(source.name).parent if base is not None else None
+    checked, found = analyse(module, load=Files(ids, identity, folder), settings=settings, mode=mode, identity=identity)
+    return checked, ordered([*problems, *found])
+
+
+def check_path(
+    path: str | Path, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None
+) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """Check the policy in the file *path*."""
+    source, problems = read_source(path)
+    if source is None:
+        return None, problems
+    checked, found = check_source(source, settings=settings, mode=mode, base=Path(path).parent)
+    return checked, ordered([*problems, *found])
+
+
+class Files:
+    """A loader that reads `stdlib.NAME` from the package and texts as paths beside the importing file.
+
+    Each call parses anew, with ids from one counter, so that two imports of one module have trees of their own.
+    """
+
+    def __init__(self, ids: Iterator[int], entry: str, folder: Path | None) -> None:
+        self._ids = ids
+        # By identity of a module: the folder its imports are relative to, as the user would write it.
+        self._folders: dict[str, Path | None] = {entry: folder}
+
+    def __call__(self, target: Target, importer: str) -> Loaded:
+        if isinstance(target, str):
+            return self._file(target, importer)
+        return self._standard(target)
+
+    def _file(self, target: str, importer: str) -> Loaded:
+        folder = self._folders.get(importer)
+        if folder is None or Path(target).suffix != ".cap":
+            return Loaded(None, target)
+        path = folder / target
+        identity = str(path.resolve())
+        source, problems = read_source(path)
+        if source is None:
+            missing = not path.exists()
+            beside = tuple(sorted(each.name for each in path.parent.glob("*.cap"))) if missing and path.parent.is_dir() else ()
+            return Loaded(None, identity, () if missing else tuple(problems), beside)
+        self._folders[identity] = path.parent
+        return self._parse(source, identity)
+
+    def _standard(self, target: tuple[str, ...]) -> Loaded:
+        folder = files("caplex.stdlib_rules")
+        known = tuple(sorted(f"{STANDARD}.{each.name.removesuffix('.cap')}" for each in folder.iterdir()
+                             if each.name.endswith(".cap") and not each.name.endswith("_test.cap")))
+        name = ".".join(target)
+        if name not in known:
+            return Loaded(None, name, known=known)
+        text = folder.joinpath(f"{target[-1]}.cap").read_text(encoding="utf-8")
+        return self._parse(Source(f"{STANDARD}/{target[-1]}.cap", text), name)
+
+    def _parse(self, source: Source, identity: str) -> Loaded:
+        module, problems = parse(source, ids=self._ids)
+        return Loaded(module, identity, tuple(problems))

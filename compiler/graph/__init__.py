@@ -1,0 +1,1 @@
+"""The rule graph: the middle of the house."""

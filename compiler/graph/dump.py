@@ -1,0 +1,102 @@
+"""A stable text of the rule graph, for people, reviews and goldens."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from caplex.compiler.graph.ir import Fold, RuleGraph, RuleNode
+from caplex.runtime.values import UNLIMITED
+
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "ne": "!=", "ge": ">=", "gt": ">", "and": "and", "or": "or"}
+
+
+def dump(graph: RuleGraph) -> str:
+    """The graph as text: header, slots, rules in order, sizes, labels. Same policy, same text."""
+    return "\n".join(_lines(graph)) + "\n"
+
+
+def _lines(graph: RuleGraph) -> Iterator[str]:
+    policy = graph.policy
+    yield f"policy {policy.name} {policy.version} mode {policy.mode} currency {policy.currency}"
+    yield "stages " + " | ".join(", ".join(phase) for phase in policy.phases)
+    yield f"closing {policy.closing} {', '.join(sorted(policy.skipped))}".rstrip() + (" unless worse" if policy.unless_worse else "")
+    yield ""
+    for index, slot in enumerate(graph.slots):
+        yield f"s{index} {slot}" + (" optional" if slot.optional else "") + (f" e-{slot.scale}" if slot.scale is not None else "")
+    for rule in graph.rules:
+        yield ""
+        yield from _rule(graph, rule)
+    for size in graph.sizes:
+        yield ""
+        yield f"size {size.id} for {size.reach} orders: {show(graph, size.money)}"
+        if size.floor is not None:
+            yield f"  at least {show(graph, size.floor)}"
+        if size.leverage is not None:
+            yield f"  in margin by {show(graph, size.leverage)}"
+    for label, when in graph.labels:
+        yield f"answer {label}" + (f" when {show(graph, when)}" if when is not None else " otherwise")
+
+
+def _rule(graph: RuleGraph, rule: RuleNode) -> Iterator[str]:
+    marks = [rule.effect, *(["opening only"] if rule.opening_only else []), *(["closing skips"] if rule.skipped else [])]
+    yield f"{rule.position} {rule.kind} {rule.id} [{rule.stage}, phase {rule.phase}] {', '.join(marks)}; {', '.join(rule.actions)}"
+    if rule.monitor is not None:
+        yield f"  monitored until {rule.monitor}"
+    if rule.when is not None:
+        yield f"  when   {show(graph, rule.when)}"
+    if rule.broken is not None:
+        yield f"  broken {show(graph, rule.broken)}"
+    for piece in rule.pieces:
+        yield f"  piece  {show(graph, piece.slope)} * q + {show(graph, piece.intercept)}"
+    for waiver in rule.waivers:
+        yield f"  waived by {waiver.id} until {waiver.until_ns} when {show(graph, waiver.when)}"
+    for trip in rule.trips:
+        yield f"  trips when {trip.text}"
+    if rule.reads:
+        yield "  reads  " + " ".join(f"s{slot}" for slot in sorted(rule.reads))
+
+
+def text_of(value: Any) -> str:
+    if value is UNLIMITED:
+        return "unlimited"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, frozenset):
+        return "[" + ", ".join(sorted(text_of(v) for v in value)) + "]"
+    return '"' + str(value) + '"'
+
+
+def show(graph: RuleGraph, number: int) -> str:
+    """One expression, with parentheses everywhere."""
+    node = graph.nodes[number]
+    parts = [show(graph, a) for a in node.args] if node.op != "fold" else []
+    match node.op:
+        case "const":
+            return text_of(node.payload)
+        case "slot":
+            return f"s{node.payload}"
+        case "size":
+            return "q"
+        case "row":
+            return ".".join(node.payload)
+        case "need":
+            return parts[0]
+        case "fold":
+            return _fold(graph, node.payload)
+        case "if":
+            return f"(if {parts[0]} then {parts[1]} else {parts[2]})"
+        case "neg":
+            return f"-{parts[0]}"
+        case op if op in SIGNS:
+            return f"({parts[0]} {SIGNS[op]} {parts[1]})"
+    return f"{node.op}({', '.join(parts)})"
+
+
+def _fold(graph: RuleGraph, fold: Fold) -> str:
+    window = f" in last {show(graph, fold.window)}" if fold.window is not None else " today" if fold.today else ""
+    where = f" where {show(graph, fold.where)}" if fold.where is not None else ""
+    body = f"{show(graph, fold.body)} for " if fold.body is not None else ""
+    return f"{fold.function}({body}{fold.variable} in {fold.section}{window}{where})"

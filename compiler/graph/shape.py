@@ -1,0 +1,143 @@
+"""Convex measures as maxima of affine pieces, which makes every reduction a closed formula.
+
+``g(q) = max_i (a_i·q + b_i) ≤ 0`` holds on an interval whose ends are ``−b_i / a_i``; nothing is searched.
+The checks have refused measures of any other shape (`semantics.shape`).
+"""
+from __future__ import annotations
+
+from caplex.compiler.graph.ir import Piece, RuleGraph
+from caplex.runtime.schema import Kind, Type
+from caplex.runtime.values import UNLIMITED
+
+RATIO = Type(Kind.RATIO)
+MOST_PIECES = 64
+
+
+class NotAffine(Exception):
+    """The expression has no such form; the checks should have said so."""
+
+
+def convex(graph: RuleGraph, number: int) -> tuple[Piece, ...]:
+    """Pieces whose maximum is *number*."""
+    return _shape(graph, number, upper=True)
+
+
+def _shape(graph: RuleGraph, number: int, *, upper: bool) -> tuple[Piece, ...]:
+    """Pieces whose maximum (*upper*) or minimum is *number*."""
+    zero, one = graph.const(0, RATIO), graph.const(1, RATIO)
+    node, type_ = graph.nodes[number], graph.types[number]
+    if not graph.reads_size(number):
+        return (Piece(zero, number),)
+    args = node.args
+    match node.op:
+        case "size":
+            return (Piece(one, zero),)
+        case "add":
+            return _sum(graph, _shape(graph, args[0], upper=upper), _shape(graph, args[1], upper=upper))
+        case "sub":
+            return _sum(graph, _shape(graph, args[0], upper=upper), _negated(graph, _shape(graph, args[1], upper=not upper)))
+        case "neg":
+            return _negated(graph, _shape(graph, args[0], upper=not upper))
+        case "mul":
+            factor, inner = (args[0], args[1]) if not graph.reads_size(args[0]) else (args[1], args[0])
+            return _scaled(graph, inner, factor, "mul", upper=upper)
+        case "div" if not graph.reads_size(args[1]):
+            return _scaled(graph, args[0], args[1], "div", upper=upper)
+        case "abs" if upper:
+            inside = _shape(graph, args[0], upper=True)
+            if len(inside) == 1:
+                return inside + _negated(graph, inside)
+            if non_negative(graph, args[0]):
+                return inside
+        case "max" | "min" if (node.op == "max") == upper:
+            pieces = _shape(graph, args[0], upper=upper) + _shape(graph, args[1], upper=upper)
+            if len(pieces) <= MOST_PIECES:
+                return pieces
+        case "if" if not graph.reads_size(args[0]):
+            then, other = (list(_shape(graph, a, upper=upper)) for a in args[1:])
+            while len(then) < len(other):
+                then.append(then[-1])
+            while len(other) < len(then):
+                other.append(other[-1])
+            choose = lambda a, b: graph.add("if", (args[0], a, b), None, type_)  # noqa: E731
+            return tuple(Piece(choose(a.slope, b.slope), choose(a.intercept, b.intercept)) for a, b in zip(then, other, strict=True))
+        case _:
+            pass
+    raise NotAffine(node.op)
+
+
+def _sum(graph: RuleGraph, left: tuple[Piece, ...], right: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    if len(left) * len(right) > MOST_PIECES:
+        raise NotAffine("too many pieces")
+    add = lambda a, b: a if is_zero(graph, b) else b if is_zero(graph, a) else graph.add("add", (a, b), None, graph.types[a])  # noqa: E731
+    return tuple(Piece(add(a.slope, b.slope), add(a.intercept, b.intercept)) for a in left for b in right)
+
+
+def _negated(graph: RuleGraph, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    minus = lambda n: n if is_zero(graph, n) else graph.add("neg", (n,), None, graph.types[n])  # noqa: E731
+    return tuple(Piece(minus(p.slope), minus(p.intercept)) for p in pieces)
+
+
+def _scaled(graph: RuleGraph, inner: int, factor: int, op: str, *, upper: bool) -> tuple[Piece, ...]:
+    """``inner * factor`` or ``inner / factor``; a divisor is positive, or the rule is unevaluable."""
+    times = lambda n: n if is_zero(graph, n) else graph.add(op, (n, factor), None, graph.types[n])  # noqa: E731
+    apply = lambda pieces: tuple(Piece(times(p.slope), times(p.intercept)) for p in pieces)  # noqa: E731
+    pieces = None
+    try:
+        pieces = _shape(graph, inner, upper=upper)
+    except NotAffine:
+        if op == "div" or not non_positive(graph, factor):
+            raise
+    if pieces is not None and (len(pieces) == 1 or op == "div" or non_negative(graph, factor)):
+        return apply(pieces)
+    if non_positive(graph, factor):
+        return apply(_shape(graph, inner, upper=not upper))
+    raise NotAffine(op)
+
+
+def is_zero(graph: RuleGraph, number: int) -> bool:
+    node = graph.nodes[number]
+    return node.op == "const" and node.payload == 0 and node.payload is not False and node.payload is not UNLIMITED
+
+
+BOOK_NON_NEGATIVE = frozenset({"value", "order_value", "closing", "others_gross", "held_gross", "held_count", "committed_count"})
+
+
+def non_negative(graph: RuleGraph, number: int) -> bool:
+    """Is it never negative, by literals and declared ranges?"""
+    node = graph.nodes[number]
+    a = node.args
+    match node.op:
+        case "const":
+            return not isinstance(node.payload, (str, frozenset)) and node.payload is not UNLIMITED and node.payload >= 0
+        case "size" | "abs":
+            return True
+        case "slot":
+            spec = graph.slots[node.payload]
+            if spec.kind == "setting":
+                info = graph.settings[spec.name]
+                return all(v is None or v >= 0 for v in (info.value, *(o.value for o in info.overrides)))
+            if spec.kind == "field":
+                field = graph.schema.field(spec.section, spec.name)
+                return field is not None and field.non_negative
+            return spec.kind == "counter" or (spec.kind == "book" and spec.name in BOOK_NON_NEGATIVE)
+        case "need":
+            return non_negative(graph, a[0])
+        case "add" | "mul":
+            return non_negative(graph, a[0]) and non_negative(graph, a[1])
+        case "div":
+            return non_negative(graph, a[0])
+        case "max":
+            return non_negative(graph, a[0]) or non_negative(graph, a[1])
+        case "min" | "else":
+            return non_negative(graph, a[0]) and non_negative(graph, a[1])
+        case "if":
+            return non_negative(graph, a[1]) and non_negative(graph, a[2])
+    return False
+
+
+def non_positive(graph: RuleGraph, number: int) -> bool:
+    node = graph.nodes[number]
+    if node.op == "neg":
+        return non_negative(graph, node.args[0])
+    return node.op == "const" and not isinstance(node.payload, (str, frozenset)) and node.payload is not UNLIMITED and node.payload <= 0

@@ -1,0 +1,297 @@
+"""Settings: their types, their values, who may move them, and their overrides."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import count
+
+from caplex.compiler.diagnostics import codes_names, codes_stages, codes_types
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.semantics import builtins, units
+from caplex.compiler.semantics.constants import NotConstant, evaluate
+from caplex.compiler.semantics.infer import Infer
+from caplex.compiler.semantics.model import LetBinding, MemberBinding, OverrideInfo, SettingBinding, SettingInfo, Value
+from caplex.compiler.semantics.report import at, guess, listing, near
+from caplex.compiler.semantics.schema import read_type
+from caplex.compiler.semantics.stages import day_start
+from caplex.compiler.semantics.symbols import Scope
+from caplex.compiler.source import Source
+from caplex.compiler.syntax import ast
+from caplex.runtime.schema import Kind, SectionSpec, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A value from outside the policy, and from where: ``file desk.yaml``, ``environment``, ``--set``."""
+
+    value: object
+    origin: str = "settings"
+
+
+def resolve(infer: Infer, entry: Scope, outside: Mapping[str, object]) -> dict[str, SettingInfo]:
+    """All settings of the policy, by qualified name; complaints go to *infer*."""
+    return _Settings(infer, entry, outside).resolve()
+
+
+@dataclass(slots=True)
+class _One:
+    scope: Scope
+    node: ast.Setting
+    type: Type
+    name: str
+    value: Value = None
+    origin: str = "policy"
+    state: str = "new"
+
+
+class _Settings:
+    def __init__(self, infer: Infer, entry: Scope, outside: Mapping[str, object]) -> None:
+        self._infer = infer
+        self._entry = entry
+        self._outside = outside
+        self._all: dict[str, _One] = {}
+        self._arguments: dict[str, tuple[ast.Argument, Scope]] = {}
+        self._ids = count(-1, -1)
+
+    def resolve(self) -> dict[str, SettingInfo]:
+        for scope in self._entry.walk():
+            for name, node in scope.settings.items():
+                type_, problems = read_type(node.type, currency=self._infer.checked.policy.currency)
+                self._infer.problems.extend(problems)
+                self._all[scope.prefix + name] = _One(scope, node, type_, scope.prefix + name)
+                self._infer.setting_types[scope.prefix + name] = type_
+        self._match_arguments(self._entry)
+        self._unknown_outside()
+        for one in self._all.values():
+            self._value(one, one.node)
+        return {name: self._finish(one) for name, one in self._all.items()}
+
+    def _say(self, diagnostic: Diagnostic) -> None:
+        self._infer.say(diagnostic)
+
+    # ── values ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _match_arguments(self, scope: Scope) -> None:
+        for below in scope.imports.values():
+            assert below.use is not None
+            seen: dict[str, ast.Name] = {}
+            for argument in below.use.arguments:
+                name = argument.name.text
+                if name in seen:
+                    self._say(at(codes_names.DUPLICATE, f"`{name}` is given twice", argument.name.span, "again", also=[(seen[name].span, "first here")]))
+                elif name not in below.settings:
+                    self._say(at(codes_names.UNKNOWN_SETTING, f"`{below.prefix[:-1]}` has no setting `{name}`", argument.name.span,
+                                 "unknown setting", help=guess(name, below.settings) or (f"it has {listing(below.settings)}" if below.settings else None)))
+                else:
+                    seen[name] = argument.name
+                    self._arguments[below.prefix + name] = (argument, scope)
+            self._match_arguments(below)
+
+    def _unknown_outside(self) -> None:
+        for name in sorted(self._outside):
+            if name not in self._all:
+                found = near(name, self._all)
+                self._say(Diagnostic(
+                    codes_names.UNKNOWN_SETTING, f"no setting is named `{name}`", None,
+                    help=f"did you mean `{found}`?" if found else (f"settings are {listing(sorted(self._all))}" if self._all else "the policy has none"),
+                    where=self._given(name).origin,
+                ))
+
+    def _given(self, name: str) -> Outside:
+        value = self._outside[name]
+        return value if isinstance(value, Outside) else Outside(value)
+
+    def _value(self, one: _One, reader: ast.Node) -> Value:
+        if one.state == "done":
+            return one.value
+        if one.state == "open":
+            self._say(at(codes_names.LET_CYCLE, f"`{one.name}` is defined by itself", reader.span, "needs itself"))
+            raise NotConstant(reader, "silent")
+        one.state = "open"
+        one.value = self._constant(one.node.value, one.type, one.scope, f"`{one.name}`")
+        default = one.value
+        if one.name in self._arguments:
+            argument, scope = self._arguments[one.name]
+            one.value = self._constant(argument.value, one.type, scope, f"`{one.name}`")
+            one.origin = "use"
+            if one.node.hard:
+                self._must_tighten(one, default, one.value, argument.value)
+            default = one.value
+        if one.name in self._outside:
+            self._move(one, default)
+        one.state = "done"
+        return one.value
+
+    def _constant(self, expr: ast.Expr, type_: Type, scope: Scope, what: str) -> Value:
+        """The value of *expr* as a *type_*; None where it has been complained about."""
+        infer = self._infer
+        before = len(infer.problems)
+        with infer.within(scope):
+            infer.expect(expr, type_, what)
+        if len(infer.problems) > before or type_.kind is Kind.UNKNOWN:
+            return None
+        try:
+            value = evaluate(expr, self._lookup)
+        except NotConstant as stop:
+            if stop.why != "silent":
+                self._say(at(codes_types.NOT_CONSTANT, f"{what} must be known before any fact is", stop.node.span, stop.why or "depends on facts"))
+            return None
+        if type_.kind is Kind.COUNT and isinstance(value, Fraction) and value.denominator != 1:
+            self._say(at(codes_types.NOT_WHOLE, f"{what} is a whole number", expr.span, "not a number of things"))
+        return value
+
+    def _lookup(self, read: ast.Read) -> Value:
+        binding = self._infer.checked.bindings.get(read.id)
+        match binding:
+            case SettingBinding(name=name):
+                return self._value(self._all[name], read)
+            case MemberBinding(value=value):
+                return value
+            case LetBinding(value=inner):
+                return evaluate(inner, self._lookup)
+            case _:
+                raise NotConstant(read)
+
+    # ── from outside ─────────────────────────────────────────────────────────────────────────────────
+
+    def _move(self, one: _One, default: Value) -> None:
+        """Take the value from outside, if it lies on the safer side of *default* or the setting is `open`."""
+        given = self._given(one.name)
+        before = len(self._infer.problems)
+        value = self._read(one, given)
+        if len(self._infer.problems) > before:
+            return
+        if one.node.hard or (one.node.safer is not None and not one.node.open):
+            self._must_tighten(one, default, value, None, given.origin)
+        one.value, one.origin = value, given.origin
+
+    def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr | None, origin: str = "use") -> None:
+        safer = one.node.safer
+        if value == default or (safer == "lower" and not _greater(value, default)) or (safer == "higher" and not _greater(default, value)):
+            return
+        side = f"only move {'down' if safer == 'lower' else 'up'}" if safer else "not be moved"
+        why = "declared `hard`" if one.node.hard else "without `open`"
+        message = f"`{one.name}` may {side} from here"
+        if expr is not None:
+            self._say(at(codes_stages.RISKIER, message, expr.span, "riskier than its default", also=[(one.node.name.span, why)]))
+        else:
+            self._say(Diagnostic(codes_stages.RISKIER, message, one.node.name.span, help=f"declare it `open` if {origin} may loosen it",
+                                 notes=(f"the value comes from {origin}",), where=origin))
+
+    def _read(self, one: _One, given: Outside) -> Value:
+        """A value from outside: a text is read as an expression, but for texts and identifiers as itself."""
+        value, type_ = given.value, one.type
+        if type_.kind is Kind.SET and isinstance(value, (list, tuple, set, frozenset)):
+            if all(isinstance(item, str) for item in value):
+                return frozenset(str(item) for item in value)
+            return self._unreadable(one, given)
+        if isinstance(value, bool):
+            text = "true" if value else "false"
+        elif isinstance(value, str):
+            text = value.strip()
+        elif isinstance(value, (int, Decimal)):
+            text = format(value, "f") if isinstance(value, Decimal) else str(value)
+        elif isinstance(value, Fraction):
+            return value if type_.numeric else self._unreadable(one, given)
+        else:
+            text = format(Decimal(repr(value)), "f") if type(value).__name__ == "float" else ""
+        if type_.kind in (Kind.TEXT, Kind.NOMINAL, Kind.ENUM) and isinstance(value, str) and not text.startswith('"'):
+            if type_.kind is Kind.ENUM and text not in type_.members:
+                self._say(Diagnostic(codes_names.UNKNOWN_MEMBER, f"`{text}` is not one of {listing(type_.members, most=20)}", None,
+                                     help=guess(text, type_.members), where=given.origin))
+            return text
+        from caplex.compiler.syntax.parser import parse_expression
+
+        expr, problems = parse_expression(Source(f"{given.origin} {one.name}", text), self._ids)
+        if expr is None or problems:
+            return self._unreadable(one, given, problems)
+        return self._constant(expr, type_, self._entry, f"`{one.name}`")
+
+    def _unreadable(self, one: _One, given: Outside, problems: Sequence[Diagnostic] = ()) -> Value:
+        notes = tuple(problem.message for problem in problems)
+        shown = given.value if isinstance(given.value, str) else repr(given.value)
+        self._say(Diagnostic(codes_stages.BAD_VALUE, f"`{shown}` is not a value of `{one.name}`, which is {units.noun(one.type)}", None,
+                             notes=notes, where=given.origin))
+        return None
+
+    # ── ranges, overrides ────────────────────────────────────────────────────────────────────────────
+
+    def _finish(self, one: _One) -> SettingInfo:
+        node = one.node
+        if node.safer is not None and not (one.type.numeric or one.type.kind is Kind.UNKNOWN):
+            self._say(at(codes_stages.SETTING_SIDE, f"{units.noun(one.type)} is neither lower nor higher", node.name.span, "no safer side"))
+        low = self._bound(node.low, one)
+        high = self._bound(node.high, one)
+        self._in_range(one, one.value, low, high, self._written(one))
+        overrides = tuple(info for override in node.overrides if (info := self._override(one, override, low, high)) is not None)
+        return SettingInfo(
+            name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer, hard=node.hard,
+            open=node.open, low=low, high=high, title=node.title, node=node,
+        )
+
+    def _written(self, one: _One) -> ast.Node:
+        if one.origin == "use":
+            return self._arguments[one.name][0].value
+        return one.node.value if one.origin == "policy" else one.node.name
+
+    def _bound(self, expr: ast.Expr | None, one: _One) -> Fraction | None:
+        if expr is None:
+            return None
+        value = self._constant(expr, one.type, one.scope, f"the range of `{one.name}`")
+        return value if isinstance(value, Fraction) else None
+
+    def _in_range(self, one: _One, value: Value, low: Fraction | None, high: Fraction | None, place: ast.Node) -> None:
+        unlimited = value is None and isinstance(place, ast.Unlimited)
+        below = isinstance(value, Fraction) and low is not None and value < low
+        above = (isinstance(value, Fraction) and high is not None and value > high) or (unlimited and high is not None)
+        if below or above:
+            bound = one.node.low if below else one.node.high
+            assert bound is not None
+            self._say(at(codes_types.OUT_OF_RANGE, f"`{one.name}` lies outside its range", place.span, "below" if below else "above",
+                         also=[(bound.span, "its range")]))
+
+    def _override(self, one: _One, override: ast.Override, low: Fraction | None, high: Fraction | None) -> OverrideInfo | None:
+        before = len(self._infer.problems)
+        value = self._constant(override.value, one.type, one.scope, f"`{one.name}`")
+        if len(self._infer.problems) == before:
+            self._in_range(one, value, low, high, override.value)
+        scopes = [scope for scope in map(self._scope, override.scopes) if scope is not None]
+        if len(scopes) < len(override.scopes) or len(self._infer.problems) > before:
+            return None
+        until = day_start(override.through.iso, self._infer.checked.policy.timezone, later_days=1) if override.through else None
+        return OverrideInfo(
+            kind=override.kind, scopes=tuple(scopes), value=value, through=override.through.iso if override.through else None, until_ns=until,
+            approved_by=override.approved_by, ticket=override.ticket, node=override,
+        )
+
+    def _scope(self, scope: ast.Scope) -> tuple[str, str] | None:
+        """``symbol "BTCUSDT"``, ``regime bear``: a dimension of the intent, or a section with an enumeration or text."""
+        name = scope.dimension.text
+        if name in builtins.DIMENSIONS:
+            return name, scope.value
+        schema = self._infer.checked.schema
+        section = schema.sections.get(name)
+        spec = section.fields.get("value") if section is not None and section.shape == "one" else None
+        if spec is not None and spec.type.kind in (Kind.ENUM, Kind.TEXT, Kind.NOMINAL):
+            if spec.type.kind is Kind.ENUM and scope.value not in spec.type.members:
+                self._say(at(codes_names.UNKNOWN_MEMBER, f"`{scope.value}` is not one of {listing(spec.type.members, most=20)}", scope.span,
+                             "unknown member", help=guess(scope.value, spec.type.members)))
+                return None
+            return f"{name}.value", scope.value
+        known = [*builtins.DIMENSIONS, *(each.name for each in schema.sections.values() if _can_scope(each))]
+        self._say(at(codes_names.UNKNOWN_WORD, f"an override cannot be for `{name}`", scope.dimension.span, "unknown dimension",
+                     help=guess(name, known) or f"dimensions are {listing(known)}"))
+        return None
+
+
+def _can_scope(section: SectionSpec) -> bool:
+    return section.inputs and section.shape == "one" and "value" in section.fields
+
+
+def _greater(left: Value, right: Value) -> bool:
+    """``left > right`` where None is `unlimited`, greater than every number."""
+    if left is None or right is None:
+        return left is None and right is not None
+    return isinstance(left, Fraction) and isinstance(right, Fraction) and left > right

@@ -1,0 +1,1 @@
+"""Tokens, tree, syntax errors."""

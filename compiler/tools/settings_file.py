@@ -1,0 +1,37 @@
+"""Settings from a YAML file, with the line of what is wrong."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from caplex.runtime.errors import PolicyError
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings by name; lists stay lists, numbers keep their digits.
+
+    Raises:
+        PolicyError: The file is missing, no YAML, or no flat mapping of names to values; the message names the line.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: the settings file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = False
+    yaml.constructor.yaml_constructors.pop("tag:yaml.org,2002:float", None)
+    try:
+        loaded = yaml.load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
+        raise PolicyError(f"{path}:{line}: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise PolicyError(f"{path}: not a settings file: {error}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
+        raise PolicyError(f"{path}:1: a settings file maps names to values, `max_position: 8%`")
+    return {key: value for key, value in loaded.items()}

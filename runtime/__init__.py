@@ -1,0 +1,1 @@
+"""The decision core: values, facts, decisions. Never imports the compiler."""

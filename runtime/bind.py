@@ -1,0 +1,256 @@
+"""Facts bound to one policy: every slot read once, exactly; and as scaled integers where all of them are plain."""
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from caplex.runtime.book import Book
+from caplex.runtime.facts import World
+from caplex.runtime.grid import Grid
+from caplex.runtime.operators import rows_of
+from caplex.runtime.plan import Override, Plan, RulePlan, SettingPlan, SlotSpec
+from caplex.runtime.values import ABSENT, UNLIMITED, Leaf, Unknown, floor_to, merge, unknown
+
+ZERO = Fraction(0)
+UNIT = 10**8
+"""Units of the fused form per unit of quantity."""
+
+
+class Bound:
+    """The slots of *plan*, filled from *document*.
+
+    Attributes:
+        slots: One value a slot: exact number, text, bool, set, ABSENT, or Unknown.
+        ints: What the fused form unpacks, or None where it cannot answer.
+    """
+
+    __slots__ = ("_book", "action", "closing", "document", "ints", "now", "plan", "slots", "world")
+
+    def __init__(self, plan: Plan, document: Any) -> None:
+        header = plan.header
+        self.plan = plan
+        self.world = World(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
+        self.document: tuple[Leaf, ...] = tuple(self.world.document_problems)
+        self.now: Any = self.world.now
+        self.ints: tuple[Any, ...] | None = None
+        self.slots: list[Any] = []
+        if self.document:
+            return
+        self._book = Book(self.world)
+        self.action: Any = self._book.action
+        self.closing: Fraction = self._book.c
+        for number, spec in enumerate(plan.slots):
+            self.slots.append(self._fill(number, spec))
+        if plan.fused is not None:
+            self.ints = self._integers()
+
+    # ── slots ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fill(self, number: int, spec: SlotSpec) -> Any:
+        match spec.kind:
+            case "field":
+                return self._field(spec)
+            case "book":
+                return self.book(spec.name)
+            case "setting":
+                return self._setting(self.plan.settings[spec.name])[0]
+            case "switch":
+                return self._switch(spec.name)
+            case "counter":
+                return self.world.counter(spec.name)
+            case "now":
+                return self.now
+            case "fold":
+                return self.plan.folds[number](self.world, self.slots)
+
+    def _field(self, spec: SlotSpec) -> Any:
+        key: Any = spec.key_text
+        if spec.key_slot is not None:
+            key = self.slots[spec.key_slot]
+            if isinstance(key, Unknown):
+                return key
+            if key is ABSENT:
+                return unknown("SYS-001", f"/{spec.section}", "missing")
+        if spec.section == "intent" and spec.name == "side":
+            return self.book("side")
+        return self.world.cell(spec.section, key, spec.name)
+
+    def setting_in_force(self, name: str) -> tuple[Any, Override | None]:
+        """Value of a setting here, and the override that gave it."""
+        return self._setting(self.plan.settings[name])
+
+    def _setting(self, setting: SettingPlan) -> tuple[Any, Override | None]:
+        matching: list[Override] = []
+        for override in setting.overrides:
+            if override.until_ns is not None and not (isinstance(self.now, Fraction) and self.now < override.until_ns):
+                continue
+            held = [self.slots[slot] if slot < len(self.slots) else self._fill(slot, self.plan.slots[slot]) for _, slot in override.scopes]
+            lost = merge(*held)
+            if lost is not None:
+                return lost, None
+            if all(text == value for (text, _), value in zip(override.scopes, held, strict=True)):
+                matching.append(override)
+        if not matching:
+            return setting.value, None
+        best = min(matching, key=lambda o: self._rank(setting, o)) if setting.order != "tightest" else _tightest(setting, matching)
+        return best.value, best
+
+    @staticmethod
+    def _rank(setting: SettingPlan, override: Override) -> tuple[int, tuple[int, ...]]:
+        order = list(setting.order)
+        places = sorted(order.index(d) if d in order else len(order) for d in override.ranks)
+        return (0 if override.kind == "tighten" else 1, tuple(places) + (len(order),) * (len(order) - len(places)))
+
+    def _switch(self, name: str) -> Any:
+        rule = next((r for r in self.plan.rules if r.id == name), None)
+        return self.world.switch(name, self.scope(rule) if rule is not None else ())
+
+    def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...]:
+        """The scope of a switch for this intent: pairs of dimension and value."""
+        found = []
+        for dimension in rule.scope:
+            value = self.world.cell("intent", None, dimension) if self.plan.schema.field("intent", dimension) else self.world.cell(dimension, None, "value")
+            if isinstance(value, str):
+                found.append((dimension, value))
+        return tuple(found)
+
+    def confirming(self, rule: RulePlan, clause: int) -> tuple[int, Fraction | None]:
+        """Earlier readings that held, and since when, from the row of the switch."""
+        return self.world.confirming(rule.id, self.scope(rule), clause)
+
+    # ── positions, legs, the grid ────────────────────────────────────────────────────────────────────
+
+    def book(self, name: str) -> Any:
+        """A value that follows from positions and orders, by the name that the graph gives it."""
+        book = self._book
+        buy = book.side == "buy"
+        match name:
+            case "position":
+                return book.P
+            case "base":
+                if isinstance(book.side, Unknown):
+                    return book.side
+                return book.P + book.OB if buy else book.P - book.OS
+            case "others_net":
+                if isinstance(book.side, Unknown):
+                    return book.side
+                return book.others_net_buy if buy else book.others_net_sell
+            case "day_start":
+                return self.world.day_start
+            case "closing":
+                return merge(book.P, book.OB, book.OS) or book.c
+            case "side":
+                return book.side
+        return getattr(book, _BOOK[name])
+
+    @property
+    def side(self) -> str | None:
+        return self._book.side if isinstance(self._book.side, str) else None
+
+    @property
+    def direction(self) -> Any:
+        return self._book.direction
+
+    @property
+    def asked(self) -> Any:
+        """The size in the document: None if it gives none."""
+        return self._book.n_requested
+
+    @property
+    def legs_unknown(self) -> Unknown | None:
+        return merge(self._book.P, self._book.OB, self._book.OS)
+
+    @property
+    def lot(self) -> Any:
+        lot = self._book.lot
+        if lot is None or lot is ABSENT:
+            lot = self.plan.header.lot
+        return lot if lot is not None else unknown("SYS-001", self._book.lot_path, "missing")
+
+    def intent(self, name: str) -> Any:
+        return self.world.cell("intent", None, name)
+
+    def grid(self, action: str, closing: Fraction) -> Grid:
+        if action in ("cancel", "noop"):
+            return Grid(None, closing)
+        book = self._book
+        given = [None if v is ABSENT else v for v in (book.max_quantity, book.min_quantity, book.min_notional)]
+        return Grid(self.lot, closing, *given, unit=book.order_value)
+
+    def window(self, events: str, window: Any) -> Any:
+        """Events of a history inside *window*."""
+        return rows_of(self.world, events, window, False)
+
+    # ── integers ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _integers(self) -> tuple[Any, ...] | None:
+        """Prelude and slots of the fused form; None if anything is unusable or finer than its scale."""
+        book = self._book
+        if self.action not in ("open", "close", "adjust") or not isinstance(self.now, Fraction):
+            return None
+        n = self._requested()
+        if n is None or isinstance(book.direction, Unknown) or self.legs_unknown is not None:
+            return None
+        prelude = self._prelude(n)
+        if prelude is None:
+            return None
+        found: list[Any] = list(prelude)
+        for number in self.plan.fused_slots:
+            value = scaled(self.slots[number], self.plan.slots[number].scale)
+            if value is _UNFIT:
+                return None
+            found.append(value)
+        return tuple(found)
+
+    def _requested(self) -> Fraction | None:
+        asked, c = self._book.n_requested, self.closing
+        if isinstance(asked, Unknown):
+            return None
+        if self.action == "close":
+            if c == 0 or (asked is not None and asked > c and self.intent("reduce_only") is not False):
+                return None
+            return c if asked is None else asked
+        return asked if isinstance(asked, Fraction) else None
+
+    def _prelude(self, n: Fraction) -> tuple[int, ...] | None:
+        grid = self.grid(self.action, self.closing)
+        if grid.leaves or not isinstance(grid.lot, Fraction):
+            return None
+        least = grid.least_quantity or ZERO
+        if grid.least_notional is not None:
+            least = max(least, grid.least_notional / grid.unit)
+        least = -floor_to(-least, grid.lot)
+        most = grid.most if grid.most is not None else max(n, self.closing) + grid.lot
+        values = [n, min(self.closing, n), grid.lot, floor_to(most, grid.lot), least]
+        scaled_values = [value * UNIT for value in values]
+        if any(value.denominator != 1 for value in scaled_values):
+            return None
+        return tuple(value.numerator for value in scaled_values)
+
+
+_BOOK = {"value": "V", "order_value": "order_value", "direction": "direction", "others_gross": "others_gross", "held_gross": "held_gross",
+         "held_net": "held_net", "held_count": "position_count", "committed_count": "committed_count"}
+_UNFIT = object()
+
+
+def scaled(value: Any, scale: int | None) -> Any:
+    """*value* as the fused form wants it: an integer in units of ``10**-scale``, a text as it is, None for absence."""
+    if isinstance(value, Fraction):
+        if scale is None:
+            return _UNFIT
+        number = value * 10**scale
+        return number.numerator if number.denominator == 1 else _UNFIT
+    if value is ABSENT:
+        return None
+    return _UNFIT if isinstance(value, Unknown) or value is UNLIMITED else value
+
+
+def _tightest(setting: SettingPlan, matching: list[Override]) -> Override:
+    """The safest value among those that match; without a safer side the first as written."""
+    def key(override: Override) -> Any:
+        value = override.value
+        above = 1 if value is UNLIMITED else 0
+        number = ZERO if value is UNLIMITED or not isinstance(value, Fraction) else value
+        return (above, number) if setting.safer != "higher" else (-above, -number)
+
+    return matching[0] if setting.safer is None else min(matching, key=key)

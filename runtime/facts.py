@@ -1,0 +1,493 @@
+"""A facts document as a policy reads it: cells read by declared type when asked for, and remembered. Nothing raises."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from caplex.runtime.canonical import NotCanonical, sha256
+from caplex.runtime.clock import NotATime, day_start_ns, format_duration, format_instant
+from caplex.runtime.layout import EVENT_TYPES, PLACES, Entry, Layout, pointer
+from caplex.runtime.reading import missing, read, shown
+from caplex.runtime.schema import FieldSpec, Kind, Schema, SectionSpec, Type
+from caplex.runtime.switches import Switches
+from caplex.runtime.values import ABSENT, Leaf, Unknown, merge, unknown
+
+FUTURE_NS: Final = 500_000_000
+"""How far a stamp may lie ahead of `now`: clocks differ."""
+FINISHED: Final = frozenset({"filled", "cancelled", "rejected", "expired"})
+NEVER_ASSUMED: Final = frozenset({"positions", "orders", "history", "switches"})
+"""Sections whose absence is not an empty section; optional fields of others are absent with them."""
+_INSTANT = FieldSpec("", "at", Type(Kind.INSTANT))
+_COUNT = FieldSpec("counters", "value", Type(Kind.COUNT), low=Fraction(0))
+ONE, ZERO = Fraction(1), Fraction(0)
+
+
+class Facts:
+    """A document prepared once and decided on many times. It must not change meanwhile.
+
+    Attributes:
+        bound: What each policy has read of it, by the policy's key.
+    """
+
+    __slots__ = ("__weakref__", "_hash", "bound", "document")
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.bound: dict[Any, Any] = {}
+        self._hash: str | None | Literal[False] = False
+
+    @property
+    def hash(self) -> str | None:
+        """``sha256:`` of the canonical JSON; None where it has none (not finite, endless, not JSON)."""
+        if self._hash is False:
+            try:
+                self._hash = sha256(self.document)
+            except (NotCanonical, NotATime, UnicodeEncodeError):
+                self._hash = None
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<Facts {(self.hash or 'without a canonical form')[:19]}>"
+
+
+class Row:
+    """One row of a section: fields read by their declared types, derived ones computed."""
+
+    __slots__ = ("_cells", "_clock", "entry", "section", "world")
+
+    def __init__(self, world: World, section: SectionSpec, entry: Entry) -> None:
+        self.world, self.section, self.entry = world, section, entry
+        self._cells: dict[str, Any] = {}
+        self._clock: Any = False
+
+    @property
+    def path(self) -> str:
+        return self.entry.path
+
+    def __repr__(self) -> str:
+        return f"<Row {self.path}>"
+
+    def cell(self, name: str) -> Any:
+        """`Fraction`, `str`, `bool`, `frozenset`, `ABSENT`, or `Unknown` with the readings to blame."""
+        if name not in self._cells:
+            self._cells[name] = self._read(name)
+        return self._cells[name]
+
+    def _read(self, name: str) -> Any:
+        spec = self.section.fields.get(name)
+        computed = _DERIVED.get((self.section.name, name))
+        if computed is not None and (spec is None or spec.derived or self.entry.data.get(name) is None):
+            return computed(self)
+        if spec is None:
+            raise KeyError(f"{self.section.name}.{name}")
+        if name in self.entry.keys:
+            return self.entry.keys[name]
+        path = self.entry.path if self.section.scalar and not isinstance(self.entry.data, Mapping) else self.entry.path + pointer(name)
+        value = read(spec, self.entry.data.get(name), path)
+        if value is ABSENT or isinstance(value, Unknown):
+            return value
+        if name != "as_of" and self.section.shape != "history":
+            late = self._late(spec)
+            if late is not None:
+                return late
+        if spec.type.kind is Kind.NOMINAL and isinstance(value, str):
+            return self.world.normalised(name, value)
+        if spec.type.kind is Kind.MONEY and spec.type.currency is None and self.section.name in ("account", "instrument"):
+            return value * self.world.rate(self.entry.data.get("currency"), self.entry.path)
+        return value
+
+    def _late(self, spec: FieldSpec) -> Unknown | None:
+        """Why the row's stamp forbids this reading: from the future, too old, or not there though freshness is asked."""
+        path = self.entry.path + "/as_of"
+        stamp = self.entry.data.get("as_of")
+        if stamp is None:
+            return missing(path, _INSTANT) if spec.fresh_ns else None
+        if self._clock is False:
+            self._clock = read(_INSTANT, stamp, path)
+        now, at = self.world.now, self._clock
+        if isinstance(at, Unknown):
+            return at if spec.fresh_ns else None
+        if isinstance(now, Unknown):
+            return now if spec.fresh_ns else None
+        age = int(now - at)
+        if age < -FUTURE_NS:
+            return unknown("SYS-003", path, "from-the-future", f"{format_duration(-age)} ahead", format_duration(FUTURE_NS))
+        if spec.fresh_ns and age > spec.fresh_ns:
+            return unknown("SYS-002", path, "stale", format_duration(age), format_duration(spec.fresh_ns))
+        return None
+
+
+class World:
+    """What a policy may know: the one document, read through the one schema.
+
+    Attributes:
+        document_problems: If any, the whole document is unusable and nothing else may be asked.
+        now: Nanoseconds, or Unknown (then also among the problems).
+    """
+
+    def __init__(
+        self, schema: Schema, document: Any, *, currency: str = "USD", timezone: str = "UTC", day_start_ns: int = 0,
+    ) -> None:
+        self.schema, self.currency, self.timezone, self._day_start = schema, currency, timezone, day_start_ns
+        self.document: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+        self._layout = Layout(schema, document)
+        self.now: Any = read(_INSTANT, self.document.get("now"), "/now")
+        self.document_problems: list[Leaf] = list(dict.fromkeys(self._layout.problems))
+        if isinstance(self.now, Unknown) and isinstance(document, Mapping):
+            self.document_problems.extend(sorted(self.now.leaves))
+        self._tables: dict[str, list[Row]] = {}
+        self._found: dict[tuple[str, str, str | None], Any] = {}
+        self._switches = Switches(self._layout.switches, self.claim)
+
+    def normalised(self, dimension: str, text: str) -> str:
+        """*text* as the intent's field *dimension* is read, so that rows and intents meet."""
+        return self._layout.normalised(dimension, text)
+
+    # ── the intent ───────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def intent(self) -> Row | None:
+        entries = self._layout.tables.get("intent")
+        return Row(self, self.schema.sections["intent"], entries[0]) if entries else None
+
+    def intent_text(self, name: str) -> Any:
+        """A text of the intent: `str`, ABSENT (optional), or Unknown."""
+        return self.cell("intent", None, name)
+
+    def claim(self, dimension: str) -> Any:
+        """What the intent says of itself for finding rows: `str`, None if nothing, Unknown if unreadable."""
+        if self.intent is None or self.intent.entry.data.get(dimension) is None or dimension not in self.intent.section.fields:
+            return None
+        value = self.intent.cell(dimension)
+        return None if value is ABSENT else value
+
+    @cached_property
+    def day_start(self) -> Any:
+        """The last start of day, in nanoseconds."""
+        return self.now if isinstance(self.now, Unknown) else Fraction(day_start_ns(int(self.now), self.timezone, self._day_start))
+
+    # ── cells ────────────────────────────────────────────────────────────────────────────────────────
+
+    def cell(self, section: str, key: str | None, field: str) -> Any:
+        """One field: of the one record, or of the row of *key* (None: the row of the intent's own key).
+
+        No row: a required field is missing (SYS-001 with its path), an optional one ABSENT; a position is flat.
+        """
+        spec = self.schema.sections[section]
+        row = self.row(section, key)
+        if isinstance(row, Row):
+            return row.cell(field)
+        if isinstance(row, Unknown):
+            return row
+        declared = spec.fields.get(field)
+        if section == "position" and field == "quantity":
+            return ZERO
+        return ABSENT if declared is not None and declared.optional else missing(self._where(spec, key) + pointer(field), declared)
+
+    def row(self, section: str, key: str | None = None) -> Row | Unknown | None:
+        """The record, or the row of *key*; None where there is none, Unknown where that cannot be told."""
+        spec = self.schema.sections[section]
+        if section == "account":
+            return self._account(spec)
+        if spec.shape == "one":
+            rows = self._all(spec)
+            return rows[0] if rows else None
+        if key is None:
+            return self._own(spec)
+        return self._of_key(spec, self._layout.normalised(spec.key or "", key), None)
+
+    def _account(self, spec: SectionSpec) -> Row | Unknown | None:
+        accounts = self._layout.accounts
+        if accounts is None:
+            rows = self._all(spec)
+            return rows[0] if rows else None
+        name = self.claim("account")
+        if not isinstance(name, str):
+            return name if isinstance(name, Unknown) else missing("/intent/account")
+        if not isinstance(accounts.get(name), Mapping):
+            return None
+        if ("account", name, None) not in self._found:
+            self._found["account", name, None] = Row(self, spec, Entry(accounts[name], pointer("accounts", name)))
+        found: Row = self._found["account", name, None]
+        return found
+
+    def _own(self, spec: SectionSpec) -> Row | Unknown | None:
+        """The row of the intent's own key."""
+        dimension = spec.key or ""
+        claimed = self.claim(dimension)
+        if not isinstance(claimed, str):
+            return claimed if isinstance(claimed, Unknown) else missing(pointer("intent", dimension))
+        if spec.name == "position":
+            if self._layout.tables["position"] is None:
+                return missing("/positions")
+            own = self.mine("position")
+            return own if isinstance(own, Unknown) else own[0] if own else None
+        venue = self.claim("venue") if dimension == "symbol" else None
+        return venue if isinstance(venue, Unknown) else self._of_key(spec, claimed, venue)
+
+    def _of_key(self, spec: SectionSpec, key: str, venue: str | None) -> Row | Unknown | None:
+        memo = (spec.name, key, venue)
+        if memo not in self._found:
+            self._found[memo] = self._search(spec, key, venue)
+        found: Row | Unknown | None = self._found[memo]
+        return found
+
+    def _search(self, spec: SectionSpec, key: str, venue: str | None) -> Row | Unknown | None:
+        """Rows of *key* in the intent's account; on *venue* if one is named, else wherever there is only one."""
+        if spec.name in ("position", "positions") and self._layout.tables[spec.name] is None:
+            return missing("/positions")
+        rows = [row for row in self._by_key(spec).get(key, ()) if _meets(row, "venue", venue)]
+        if not any("account" in row.entry.keys for row in rows):
+            pass
+        elif isinstance(account := self.claim("account"), Unknown):
+            return account
+        else:
+            rows = [row for row in rows if _meets(row, "account", account)]
+        if len(rows) > 1:
+            return unknown("SYS-001", self._where(spec, key), "ambiguous", f"{len(rows)} rows", "a venue and an account that say which")
+        return rows[0] if rows else None
+
+    def _by_key(self, spec: SectionSpec) -> dict[str, list[Row]]:
+        index: dict[str, list[Row]] | None = self._indices.get(spec.name)
+        if index is None:
+            index = self._indices[spec.name] = {}
+            for row in self._all(spec):
+                index.setdefault(row.entry.keys.get(spec.key or "symbol", ""), []).append(row)
+        return index
+
+    @cached_property
+    def _indices(self) -> dict[str, dict[str, list[Row]]]:
+        return {}
+
+    def _where(self, spec: SectionSpec, key: str | None) -> str:
+        base = pointer("inputs", spec.name) if spec.inputs else pointer(PLACES.get(spec.name, spec.name))
+        if spec.name == "account" and self._layout.accounts is not None:
+            return pointer("accounts", str(self.claim("account")))
+        if spec.shape == "one":
+            return base
+        key = key if key is not None else self.claim(spec.key or "")
+        return base + pointer(key) if isinstance(key, str) else base
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _all(self, spec: SectionSpec) -> list[Row]:
+        if spec.name not in self._tables:
+            self._tables[spec.name] = [Row(self, spec, entry) for entry in self._layout.tables[spec.name] or ()]
+        return self._tables[spec.name]
+
+    def rows(self, section: str) -> list[Row] | Unknown:
+        """Rows of the intent's account, in document order; of a list `each KEY`, those of the intent's key.
+
+        Finished orders are left out. A section that is not in the document is Unknown: `[]` says that there is none.
+        """
+        spec = self.schema.sections[section]
+        if spec.shape == "history":
+            return self.events(section, None)
+        if self._layout.tables[section] is None:
+            return missing(pointer("inputs", section) if spec.inputs else pointer(PLACES.get(section, section)))
+        rows = self._of_account(self._all(spec))
+        if isinstance(rows, Unknown):
+            return rows
+        if spec.shape == "list" and spec.key is not None:
+            claimed = self.claim(spec.key)
+            if not isinstance(claimed, str):
+                return claimed if isinstance(claimed, Unknown) else missing(pointer("intent", spec.key))
+            rows = [row for row in rows if row.entry.keys.get(spec.key) == claimed]
+        return [row for row in rows if not _finished(row)] if section == "orders" else rows
+
+    def _of_account(self, rows: list[Row]) -> list[Row] | Unknown:
+        named = dict.fromkeys(row.entry.keys["account"] for row in rows if "account" in row.entry.keys)
+        if not named:
+            return rows
+        account = self.claim("account")
+        if isinstance(account, Unknown):
+            return account
+        if account is None:
+            return rows if len(named) == 1 else missing("/intent/account")
+        return [row for row in rows if _meets(row, "account", account)]
+
+    def mine(self, section: str) -> list[Row] | Unknown:
+        """Rows of `position`, `positions` or `orders` under the intent's key: account, venue, symbol, position side.
+
+        What a row or the intent leaves out matches anything; if then rows of different keys match, the intent must say which.
+        """
+        rows = self.rows(section)
+        if isinstance(rows, Unknown):
+            return rows
+        symbol = self.claim("symbol")
+        if not isinstance(symbol, str):
+            return symbol if isinstance(symbol, Unknown) else missing("/intent/symbol")
+        rows = [row for row in rows if row.entry.keys.get("symbol") == symbol]
+        for dimension in ("venue", "position_side"):
+            claimed = self.claim(dimension)
+            if isinstance(claimed, Unknown):
+                return claimed
+            if claimed is None and len({row.entry.keys.get(dimension) for row in rows} - {None}) > 1:
+                return missing(pointer("intent", dimension))
+            rows = [row for row in rows if _meets(row, dimension, claimed)]
+        if section != "orders" and len(rows) > 1:
+            return unknown("SYS-001", rows[1].path, "ambiguous", f"{len(rows)} rows for one position", "rows that all name venue and side")
+        return rows
+
+    # ── histories ────────────────────────────────────────────────────────────────────────────────────
+
+    def events(self, kind: str, since_ns: Fraction | int | None) -> list[Row] | Unknown:
+        """Events of the intent's account at or after *since_ns*, by time; *kind* is the section, ``fills``, or the type, ``fill``.
+
+        Unknown: no history (SYS-001), one that does not reach back so far (SYS-007), an event without a readable time or from
+        the future. None: whatever the history holds.
+        """
+        section = EVENT_TYPES.get(kind, "order_events" if kind == "orders" else kind)
+        history = self._layout.history
+        if history is None or history.get("events") is None:
+            return missing("/history" if history is None else "/history/events")
+        if since_ns is not None:
+            lost = self._incomplete(since_ns)
+            if lost is not None:
+                return lost
+        events = self._timed(section)
+        if isinstance(events, Unknown) or since_ns is None:
+            return events
+        return [event for event in events if event.cell("at") >= since_ns]
+
+    def _incomplete(self, since_ns: Fraction | int) -> Unknown | None:
+        start = self.complete_from
+        if isinstance(start, Unknown):
+            return start
+        if start > since_ns:
+            return unknown("SYS-007", "/history/complete_from", "incomplete", format_instant(int(start)), format_instant(int(since_ns)))
+        return None
+
+    @cached_property
+    def complete_from(self) -> Any:
+        given = (self._layout.history or {}).get("complete_from")
+        if given is None:
+            return unknown("SYS-007", "/history/complete_from", "incomplete", "", "an instant, 2026-01-05T15:00:00Z")
+        return read(_INSTANT, given, "/history/complete_from")
+
+    def _timed(self, section: str) -> list[Row] | Unknown:
+        memo = ("history", section, None)
+        if memo not in self._found:
+            spec = self.schema.sections[section]
+            rows = self._of_account([Row(self, spec, entry) for entry in self._layout.events.get(section, ())])
+            lost = rows if isinstance(rows, Unknown) else merge(*(self._stamp(row) for row in rows))
+            self._found[memo] = lost or sorted(rows, key=lambda row: row.cell("at"))  # type: ignore[arg-type]
+        found: list[Row] | Unknown = self._found[memo]
+        return found
+
+    def _stamp(self, row: Row) -> Any:
+        at = row.cell("at")
+        lost = merge(at, self.now)
+        if lost is not None:
+            return lost
+        if at - self.now > FUTURE_NS:
+            ahead = format_duration(int(at - self.now))
+            return unknown("SYS-003", row.path + "/at", "from-the-future", f"{ahead} ahead", format_duration(FUTURE_NS))
+        return at
+
+    # ── currencies, values ───────────────────────────────────────────────────────────────────────────
+
+    def rate(self, currency: Any, path: str = "") -> Any:
+        """What one unit of *currency* is worth in the policy's currency; of none given, 1. SYS-013 if nobody says."""
+        if currency is None or currency == self.currency:
+            return ONE
+        if not isinstance(currency, str):
+            return unknown("SYS-005", path + "/currency", "wrong-type", shown(currency), "a currency")
+        if "fx" not in self.schema.sections:
+            return unknown("SYS-013", "/fx", "currency", currency, self.currency)
+        direct, inverse = currency + self.currency, self.currency + currency
+        if self.row("fx", direct) is not None:
+            return self.cell("fx", direct, "rate")
+        if self.row("fx", inverse) is not None:
+            rate = self.cell("fx", inverse, "rate")
+            return rate if isinstance(rate, Unknown) else 1 / rate
+        return unknown("SYS-013", pointer("fx", direct), "currency", currency, self.currency)
+
+    def unit_value(self, symbol: str | None, venue: str | None = None) -> Any:
+        """Money of one unit of *symbol* (None: the intent's): market price × multiplier × exchange rate."""
+        price = self._quoted("market", symbol, venue, "price")
+        return price * self.unit_factor(symbol, venue)
+
+    def unit_factor(self, symbol: str | None, venue: str | None = None) -> Any:
+        """Multiplier × exchange rate: what turns a price into money of the policy's currency."""
+        multiplier = self._quoted("instrument", symbol, venue, "multiplier")
+        row = self._quoting("instrument", symbol, venue)
+        rate = self.rate(row.entry.data.get("currency"), row.path) if isinstance(row, Row) else row if isinstance(row, Unknown) else ONE
+        return (ONE if multiplier is ABSENT else multiplier) * rate
+
+    def _quoting(self, section: str, symbol: str | None, venue: str | None) -> Row | Unknown | None:
+        spec = self.schema.sections[section]
+        return self._own(spec) if symbol is None else self._of_key(spec, symbol, venue)
+
+    def _quoted(self, section: str, symbol: str | None, venue: str | None, field: str) -> Any:
+        row = self._quoting(section, symbol, venue)
+        if isinstance(row, Row):
+            return row.cell(field)
+        if isinstance(row, Unknown):
+            return row
+        spec = self.schema.sections[section]
+        declared = spec.fields[field]
+        return ABSENT if declared.optional else missing(self._where(spec, symbol) + pointer(field), declared)
+
+    # ── counters, switches ───────────────────────────────────────────────────────────────────────────
+
+    def counter(self, name: str) -> Any:
+        counters = self._layout.counters
+        return read(_COUNT, counters.get(name) if counters is not None else None, pointer("counters", name))
+
+    def switch(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> Any:
+        """``armed``, ``tripped``, or Unknown (SYS-008): absent `switches` and an unreadable state are not armed."""
+        return self._switches.state(switch, scope)
+
+    def switch_row(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Any] | None:
+        return self._switches.row(switch, scope)
+
+    def confirming(self, switch: str, scope: tuple[tuple[str, str], ...], clause: int) -> tuple[int, Fraction | None]:
+        """Readings in a row at which trip clause *clause* held before this one, and since when."""
+        return self._switches.confirming(switch, scope, clause)
+
+
+def _meets(row: Row, dimension: str, claimed: Any) -> bool:
+    """A row or a claim that leaves *dimension* out meets any."""
+    said = row.entry.keys.get(dimension)
+    return said is None or claimed is None or said == claimed
+
+
+def _finished(row: Row) -> bool:
+    status = row.cell("status") if "status" in row.section.fields else ABSENT
+    return isinstance(status, str) and status in FINISHED
+
+
+# ── computed fields of rows ───────────────────────────────────────────────────────────────────────────
+
+
+def _position_price(row: Row) -> Any:
+    return row.world._quoted("market", row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"), "price")
+
+
+def _position_notional(row: Row) -> Any:
+    return row.cell("quantity") * row.world.unit_value(row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"))
+
+
+def _order_notional(row: Row) -> Any:
+    symbol, venue = row.entry.keys.get("symbol", ""), row.entry.keys.get("venue")
+    price = row.cell("price")
+    if price is ABSENT:
+        price = row.world._quoted("market", symbol, venue, "price")
+    return row.cell("leaves_quantity") * price * row.world.unit_factor(symbol, venue)
+
+
+def _event_notional(row: Row) -> Any:
+    quantity, price = row.cell("quantity"), row.cell("price")
+    return ABSENT if quantity is ABSENT or price is ABSENT else quantity * price
+
+
+_DERIVED: Final = {
+    ("positions", "notional"): _position_notional,
+    ("positions", "price"): _position_price,
+    ("orders", "notional"): _order_notional,
+    ("fills", "notional"): _event_notional,
+    ("order_events", "notional"): _event_notional,
+}

@@ -1,0 +1,350 @@
+"""The driver of the compiled form: runs the callables of a plan over bound slots and tells everything.
+
+The meaning is docs/spec.md, CAP-DECIDE: every rule is a cap on the permitted quantity, the policy is the smallest cap,
+rounded down to what can be traded, and judged once more there. `compiler.reference` says the same independently.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from caplex.runtime import outcome
+from caplex.runtime.bind import Bound
+from caplex.runtime.grid import Grid, interval
+from caplex.runtime.plan import Plan, RulePlan, TripPlan
+from caplex.runtime.ruling import Ruling, Trip
+from caplex.runtime.values import UNLIMITED, Leaf, Truth, Unknown, both
+
+ZERO = Fraction(0)
+TRADING = frozenset({"open", "close", "adjust"})
+State = Literal["kept", "broken", "unknown", "not-applicable", "waived", "not-judged"]
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one rule stands at the whole intent.
+
+    Attributes:
+        state: Its answer at ``n``; *monitored*, *held* and *warns* say what it may do with it.
+        cap: What it permits.
+        start: ``s``: sizes up to here are kept whatever the rule says.
+        fails: Broken at the smaller size that the caps had left.
+    """
+
+    rule: RulePlan
+    state: State
+    cap: Fraction
+    start: Fraction = ZERO
+    monitored: bool = False
+    held: bool = False
+    warns: bool = False
+    leaves: frozenset[Leaf] = frozenset()
+    tripped: Trip | None = None
+    observed: Any = None
+    bound: Any = None
+    fails: bool = False
+    waiver: str | None = None
+
+    @property
+    def enforcing(self) -> bool:
+        return not (self.monitored or self.held or self.warns)
+
+
+@dataclass(slots=True)
+class Case:
+    """One intent under judgement: what is asked, what closes, and every rule's standing."""
+
+    plan: Plan
+    bound: Bound
+    n: Fraction
+    c: Fraction
+    grid: Grid
+    action: str
+    now: Fraction
+    standings: list[Standing] = field(default_factory=list)
+    extra_caps: list[tuple[str, Fraction, frozenset[Leaf]]] = field(default_factory=list)
+    sizes: list[tuple[Any, Fraction, frozenset[Leaf]]] = field(default_factory=list)
+    trips: list[Trip] = field(default_factory=list)
+    permitted: Fraction = ZERO
+    x: Fraction = ZERO
+    floor_broken: Any = None
+
+    def caps(self) -> Iterator[Fraction]:
+        yield self.n
+        for standing in self.standings:
+            yield standing.cap
+        for _, cap, _ in self.extra_caps:
+            yield cap
+        for _, cap, _ in self.sizes:
+            yield cap
+
+
+def rule_on(plan: Plan, bound: Bound) -> Ruling:
+    """The ruling of *plan* on bound facts. Never raises on bad facts: it denies, and says which."""
+    return judge(plan, bound)[0]
+
+
+def judge(plan: Plan, bound: Bound) -> tuple[Ruling, Case | None]:
+    """The ruling, and the case behind it for explanations (None where nothing could be judged)."""
+    if bound.document or isinstance(bound.now, Unknown):
+        leaves = tuple(bound.document) or tuple(sorted(bound.now.leaves))
+        return outcome.unusable(plan, bound, leaves), None
+    request = outcome.request(plan, bound)
+    if isinstance(request.n, Unknown):
+        return outcome.unasked(plan, bound, request), None
+    case = Case(plan, bound, request.n, request.c, bound.grid(request.action, request.c), request.action, bound.now)
+    case.sizes.extend(request.sizes)
+    case.extra_caps.extend(request.caps)
+    _judge_rules(case)
+    _permit(case)
+    return outcome.tell(case, request), case
+
+
+# ── the rules at n ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _judge_rules(case: Case) -> None:
+    phase = 0
+    stopped = False
+    for rule in case.plan.rules:
+        if rule.phase != phase and not stopped:
+            stopped = _nothing_left(case)
+        phase = rule.phase
+        if stopped:
+            case.standings.append(Standing(rule, "not-judged", case.n))
+        else:
+            case.standings.append(_stand(case, rule))
+    # a phase without rules behind the last bar changes nothing
+
+
+def _nothing_left(case: Case) -> bool:
+    left = case.grid.snap(min(case.caps()))
+    return left is not None and left <= 0
+
+
+def _stand(case: Case, rule: RulePlan) -> Standing:
+    if case.action not in rule.actions:
+        return Standing(rule, "not-applicable", case.n)
+    if rule.kind == "switch":
+        return _switch(case, rule)
+    slots, n = case.bound.slots, case.n
+    waiver = _waiver(case, rule)
+    if waiver is not None:
+        return Standing(rule, "waived", n, waiver=waiver)
+    observed = rule.observed(slots, n) if rule.observed else None
+    bound = rule.bound(slots, n) if rule.bound else None
+    start = _start(case, rule)
+    standing = Standing(rule, "kept", n, start, observed=observed, bound=bound)
+    standing.monitored = _is_monitored(case, rule)
+    standing.warns = rule.effect == "warn"
+    standing.held = rule.effect == "hold"
+    if n <= start:
+        return standing
+    broken = _broken(case, rule, n)
+    if broken is False:
+        _reserve(case, rule, standing)
+        return standing
+    if isinstance(broken, Unknown):
+        standing.state, standing.leaves = "unknown", broken.leaves
+        if standing.enforcing:
+            standing.cap = start
+        return standing
+    standing.state = "broken"
+    if rule.overridable is not None and not standing.monitored and not standing.warns:
+        standing.held = True
+    if standing.enforcing:
+        standing.cap = _reduced(case, rule, start) if rule.effect == "reduce" else start
+    return standing
+
+
+def _broken(case: Case, rule: RulePlan, q: Fraction) -> Truth:
+    assert rule.broken is not None
+    slots = case.bound.slots
+    broken = rule.broken(slots, q)
+    return both(rule.when(slots, q), broken) if rule.when else broken
+
+
+def _is_monitored(case: Case, rule: RulePlan) -> bool:
+    if case.plan.header.mode == "monitor" and rule.kind != "switch":
+        return True
+    return rule.monitor == "always" or (rule.monitor is not None and case.now < rule.monitor)
+
+
+def _waiver(case: Case, rule: RulePlan) -> str | None:
+    for waiver in rule.waivers:
+        if case.now < waiver.until_ns and waiver.when(case.bound.slots, case.n) is True:
+            return waiver.id
+    return None
+
+
+def _start(case: Case, rule: RulePlan) -> Fraction:
+    """``s``: the closing leg where the rule leaves it alone."""
+    if not (rule.skipped or rule.opening_only):
+        return ZERO
+    if not rule.unless_worse or not rule.pieces or rule.opening_only:
+        return case.c
+    pieces = _pieces(case, rule)
+    if pieces is None:
+        return case.c
+    threshold = max(ZERO, max(intercept for _, intercept in pieces))
+    span = interval([(slope, intercept - threshold) for slope, intercept in pieces], strict=False, high=case.c)
+    if span is None:
+        return ZERO
+    return case.grid.snap(min(span[1], case.c)) or ZERO
+
+
+def _pieces(case: Case, rule: RulePlan) -> list[tuple[Fraction, Fraction]] | None:
+    slots, n = case.bound.slots, case.n
+    pieces = [(piece.slope(slots, n), piece.intercept(slots, n)) for piece in rule.pieces]
+    if any(isinstance(part, Unknown) or part is UNLIMITED for piece in pieces for part in piece):
+        return None
+    return pieces
+
+
+def _reduced(case: Case, rule: RulePlan, start: Fraction) -> Fraction:
+    """The largest tradable size in ``[s, n]`` at which the rule is kept; ``s`` if there is none."""
+    pieces = _pieces(case, rule)
+    if not pieces:
+        return start
+    span = interval(pieces, strict=rule.strict, high=case.n)
+    if span is None:
+        return start
+    low, high, open_low, open_high = span
+    best = case.grid.below(high) if open_high else case.grid.snap(high)
+    if best is None or best < low or (open_low and best == low) or best < start:
+        return start
+    return best
+
+
+def _reserve(case: Case, rule: RulePlan, standing: Standing) -> None:
+    """``reserve R for closing``: the last R places of a throttle are not for the opening leg."""
+    if rule.reserve is None or not standing.enforcing:
+        return
+    kept_back = rule.reserve(case.bound.slots, case.n)
+    if isinstance(kept_back, Unknown) or isinstance(standing.bound, Unknown):
+        standing.state, standing.cap = "unknown", min(case.n, case.c)
+        standing.leaves = kept_back.leaves if isinstance(kept_back, Unknown) else standing.bound.leaves
+        return
+    applies = rule.when(case.bound.slots, case.n) if rule.when else True
+    if applies is True and standing.observed >= standing.bound - kept_back and case.n > case.c:
+        standing.state, standing.cap, standing.bound = "broken", case.c, standing.bound - kept_back
+
+
+# ── switches ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _switch(case: Case, rule: RulePlan) -> Standing:
+    slots = case.bound.slots
+    if rule.when is not None and rule.when(slots, case.n) is not True:
+        return Standing(rule, "not-applicable", case.n)
+    cap = ZERO if rule.denies == "all" else min(case.c, case.n)
+    standing = Standing(rule, "kept", case.n, case.c if rule.denies == "opening" else ZERO)
+    standing.monitored = _is_monitored(case, rule)
+    assert rule.broken is not None
+    tripped = rule.broken(slots, case.n)
+    leaves: frozenset[Leaf] = frozenset()
+    if isinstance(tripped, Unknown):
+        standing.state, leaves = "unknown", tripped.leaves
+    elif tripped:
+        standing.state = "broken"
+    else:
+        trip, leaves = _trips(case, rule)
+        if trip is not None:
+            standing.state, standing.tripped = "broken", trip
+            case.trips.append(trip)
+        elif leaves:
+            standing.state, cap = "unknown", min(case.c, case.n)
+    if standing.state != "kept" and not standing.monitored and case.n > standing.start:
+        standing.cap = cap
+    if standing.state == "unknown":
+        standing.leaves = leaves
+    return standing
+
+
+def _trips(case: Case, rule: RulePlan) -> tuple[Trip | None, frozenset[Leaf]]:
+    """The first clause that trips now; else the readings that left one undecided."""
+    leaves: frozenset[Leaf] = frozenset()
+    for index, trip in enumerate(rule.trips):
+        if trip.condition is None:
+            continue
+        slots, n = case.bound.slots, case.n
+        holds = trip.condition(slots, n)
+        if isinstance(holds, Unknown):
+            leaves |= holds.leaves
+        elif holds and _confirmed(case, rule, index, trip):
+            observed = trip.observed(slots, n) if trip.observed else None
+            bound = trip.bound(slots, n) if trip.bound else None
+            return Trip(rule.id, case.bound.scope(rule), "expression", index, outcome.shown(observed), outcome.shown(bound)), leaves
+    return None, leaves
+
+
+def _confirmed(case: Case, rule: RulePlan, index: int, trip: TripPlan) -> bool:
+    """Confirmation counts this reading; earlier ones stand in the switch's row."""
+    if trip.confirm is None:
+        return True
+    wanted = trip.confirm(case.bound.slots, case.n)
+    if isinstance(wanted, Unknown):
+        return True
+    readings, since = case.bound.confirming(rule, index)
+    if trip.confirm_readings:
+        return readings + 1 >= wanted
+    return since is not None and case.now - since >= wanted
+
+
+# ── what may go ahead ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _permit(case: Case) -> None:
+    """``permitted``: the first of ``x`` and its closing leg at which every enforcing rule is kept."""
+    _settle(case)
+    for size, _, _ in case.sizes:
+        if size.floor is not None and case.permitted > case.c and _below_floor(case, size):
+            case.floor_broken = size
+            case.extra_caps.append((size.id, case.c, frozenset()))
+            _settle(case)
+            return
+
+
+def _settle(case: Case) -> None:
+    header = case.plan.header
+    wanted = min(case.caps())
+    snapped = case.grid.snap(wanted)
+    case.x = snapped if snapped is not None else ZERO
+    case.permitted = ZERO
+    if snapped is None or (header.rounding_never and snapped < wanted):
+        return
+    candidates = [case.x, case.grid.snap(min(case.x, case.c)) or ZERO]
+    for number, candidate in enumerate(candidates):
+        if candidate <= 0:
+            continue
+        failing = [s for s in case.standings if not _kept(case, s, candidate)]
+        if number == 0:
+            for standing in failing:
+                standing.fails = True
+        if not failing:
+            case.permitted = candidate
+            break
+    if header.modify_never and case.permitted < case.n:
+        case.permitted = ZERO
+
+
+def _kept(case: Case, standing: Standing, q: Fraction) -> bool:
+    if not standing.enforcing or q <= standing.start or standing.state in ("waived", "not-applicable", "not-judged"):
+        return True
+    if standing.rule.kind == "switch":
+        return standing.state == "kept" or q <= standing.cap
+    if standing.state == "unknown" or (standing.state == "broken" and standing.rule.reserve is not None):
+        return q <= standing.cap
+    return _broken(case, standing.rule, q) is False
+
+
+def _below_floor(case: Case, size: Any) -> bool:
+    """Does the money of the opening leg fall short of the ticket's floor?"""
+    slots = case.bound.slots
+    value, floor = case.bound.book("value"), size.floor(slots, case.n)
+    leverage = size.leverage(slots, case.n) if size.leverage else Fraction(1)
+    if isinstance(value, Unknown) or isinstance(floor, Unknown) or isinstance(leverage, Unknown):
+        return True
+    return bool((case.permitted - case.c) * value < floor * leverage)

@@ -1,0 +1,205 @@
+"""A compiled policy as the runtime sees it: slots to fill from facts, and callables over them. No source, no tree.
+
+The compiler builds these; `runtime.bind` fills slots, `runtime.judge` runs the callables and tells everything,
+`Plan.fused` answers the verdict alone, fast.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from caplex.runtime.schema import Schema, Type
+from caplex.runtime.values import Truth
+
+Slots = Sequence[Any]
+Reading = Callable[[Slots, Fraction], Any]
+Condition = Callable[[Slots, Fraction], Truth]
+Fusion = Callable[[tuple[Any, ...]], tuple[int, int, int] | None]
+"""From scaled integers to (permitted in 1e-8, mask of broken rules, mask of rules that fail at the smaller size)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSpec:
+    """One value that is read once per decision.
+
+    Attributes:
+        kind: field (section, field, key) · book (name) · setting (name) · switch (id) · counter (name) · now · fold (function
+            index) · text (intent's derived side).
+        scale: Decimal places that the fast form keeps; None for values that are not numbers.
+        key_slot: Slot whose text is the key of the row.
+    """
+
+    kind: Literal["field", "book", "setting", "switch", "counter", "now", "fold"]
+    name: str
+    section: str = ""
+    key_text: str | None = None
+    key_slot: int | None = None
+    scale: int | None = None
+    optional: bool = False
+    fold: int | None = None
+
+    def key(self) -> tuple[Any, ...]:
+        return (self.kind, self.name, self.section, self.key_text, self.key_slot, self.fold)
+
+    def __str__(self) -> str:
+        at = f'["{self.key_text}"]' if self.key_text is not None else f"[s{self.key_slot}]" if self.key_slot is not None else ""
+        body = f"{self.section}{at}.{self.name}" if self.section else f"{self.name}"
+        return body if self.kind == "field" else f"{self.kind} {body}" if self.kind != "now" else "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    kind: Literal["set", "tighten", "loosen"]
+    scopes: tuple[tuple[str, int], ...]
+    """Pairs (text, slot that must equal it)."""
+    ranks: tuple[str, ...]
+    value: Any
+    until_ns: int | None
+    source: str
+    through: str | None
+    approved_by: str | None
+    ticket: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingPlan:
+    name: str
+    type: Type
+    value: Any
+    origin: str
+    safer: Literal["lower", "higher"] | None
+    overrides: tuple[Override, ...]
+    order: tuple[str, ...] | Literal["tightest"]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverPlan:
+    id: str
+    until_ns: int
+    when: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class PiecePlan:
+    slope: Reading
+    intercept: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class TripPlan:
+    kind: Literal["when", "rule", "count"]
+    text: str
+    condition: Condition | None
+    observed: Reading | None
+    bound: Reading | None
+    comparison: str
+    confirm: Reading | None
+    confirm_readings: bool
+    rules: tuple[str, ...]
+    families: tuple[str, ...]
+    severity: str | None
+    amount: Reading | None
+    events: str
+    window: Reading | None
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """One rule, limit, throttle, cooldown or switch; see `compiler.graph.ir.RuleNode` for the fields."""
+
+    id: str
+    title: str
+    kind: Literal["rule", "limit", "throttle", "cooldown", "switch"]
+    stage: str
+    phase: int
+    effect: Literal["deny", "reduce", "hold", "warn"]
+    opening_only: bool
+    skipped: bool
+    unless_worse: bool
+    actions: frozenset[str]
+    severity: str
+    code: str | None
+    outcome: str | None
+    monitor: Literal["always"] | int | None
+    overridable: str | None
+    broken: Condition | None
+    when: Condition | None
+    observed: Reading | None
+    comparison: str
+    bound: Reading | None
+    unit: Type
+    reads_size: bool
+    pieces: tuple[PiecePlan, ...]
+    strict: bool
+    waivers: tuple[WaiverPlan, ...]
+    approval: tuple[str, int, Reading | None] | None
+    reserve: Reading | None
+    trips: tuple[TripPlan, ...]
+    denies: Literal["opening", "all"]
+    scope: tuple[str, ...]
+    scope_is: str | None
+    duties: tuple[tuple[str, str | None], ...]
+    because: tuple[Any, ...] | None
+    reads: tuple[int, ...]
+    source: str
+    position: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SizePlan:
+    id: str
+    title: str
+    reach: Literal["all opening", "unsized"]
+    money: Reading
+    floor: Reading | None
+    leverage: Reading | None
+    because: tuple[Any, ...] | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderPlan:
+    """What the driver needs of the header; see `compiler.semantics.model.PolicyInfo`."""
+
+    name: str
+    version: str
+    language: int
+    mode: Literal["enforce", "monitor"]
+    currency: str
+    timezone: str
+    day_start_ns: int
+    effective_from_ns: int | None
+    effective_until_ns: int | None
+    outside: Literal["opening", "all"]
+    stages: tuple[str, ...]
+    phase_count: int
+    sys_listed: bool
+    lot: Fraction | None
+    rounding_never: bool
+    modify_never: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a trading host needs to decide."""
+
+    header: HeaderPlan
+    schema: Schema
+    slots: tuple[SlotSpec, ...]
+    folds: tuple[Callable[..., Any], ...]
+    settings: dict[str, SettingPlan]
+    rules: tuple[RulePlan, ...]
+    sizes: tuple[SizePlan, ...]
+    labels: tuple[tuple[str, Condition | None], ...]
+    emits: tuple[tuple[str, Condition | None, tuple[Any, ...]], ...]
+    fused: Fusion | None = None
+    fused_slots: tuple[int, ...] = ()
+    python: str = ""
+    graph_text: str = ""
+    hash: str = ""
+    settings_hash: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Text of each source file by name, so that explanations can cite lines."""

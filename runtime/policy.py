@@ -1,0 +1,142 @@
+"""A compiled policy: decides, pure and exact. Loading a policy from text is the compiler's; this needs none of it."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from caplex.runtime.bind import Bound
+from caplex.runtime.decision import Decision
+from caplex.runtime.facts import Facts
+from caplex.runtime.judge import Case, judge
+from caplex.runtime.plan import Plan
+from caplex.runtime.ruling import Ruling
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class Policy:
+    """What `caplex.load` returns.
+
+    Attributes:
+        name, version, mode: As the header says.
+        hash: ``sha256:…`` of all sources; settings_hash: of the resolved settings.
+    """
+
+    __slots__ = ("_fused", "_key", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._fused = plan.fused
+        self._key = (plan.hash, plan.settings_hash, plan.header.mode)
+
+    @property
+    def name(self) -> str:
+        return self.plan.header.name
+
+    @property
+    def version(self) -> str:
+        return self.plan.header.version
+
+    @property
+    def mode(self) -> str:
+        return self.plan.header.mode
+
+    @property
+    def hash(self) -> str:
+        return self.plan.hash
+
+    @property
+    def settings_hash(self) -> str:
+        return self.plan.settings_hash
+
+    @property
+    def effective(self) -> tuple[datetime | None, datetime | None]:
+        """First instant in force, first instant no longer in force; None is open."""
+        header = self.plan.header
+        ends = [None if ns is None else EPOCH + timedelta(microseconds=ns // 1000) for ns in (header.effective_from_ns, header.effective_until_ns)]
+        return ends[0], ends[1]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Resolved value of each setting that a rule reads, before overrides."""
+        return {name: setting.value for name, setting in self.plan.settings.items()}
+
+    @property
+    def rules(self) -> Mapping[str, Any]:
+        """Rules by id, in the order of decision."""
+        return {rule.id: rule for rule in self.plan.rules}
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Sections that this policy declares beyond the built-in ones."""
+        return {name: section for name, section in self.plan.schema.sections.items() if section.inputs}
+
+    @property
+    def python(self) -> str:
+        """Generated source of both forms."""
+        return self.plan.python
+
+    @property
+    def graph_text(self) -> str:
+        """Stable dump of the rule graph."""
+        return self.plan.graph_text
+
+    def __repr__(self) -> str:
+        return f"<Policy {self.name} {self.version} {self.hash[:19]}>"
+
+    def bind(self, facts: Mapping[str, Any] | Facts) -> tuple[Facts, Bound]:
+        """Facts with every slot of this policy filled; reused when the same `Facts` comes again."""
+        if not isinstance(facts, Facts):
+            facts = Facts(facts)
+        bound = facts.bound.get(self._key)
+        if bound is None:
+            bound = facts.bound[self._key] = Bound(self.plan, facts.document)
+        return facts, bound
+
+    def decide(self, facts: Mapping[str, Any] | Facts) -> Decision:
+        """Decide one intent. Pure; never raises on bad facts: it denies, and says which."""
+        if facts.__class__ is Facts:
+            bound = facts.bound.get(self._key)  # type: ignore[union-attr]
+            if bound is None:
+                bound = self.bind(facts)[1]
+        else:
+            facts, bound = self.bind(facts)
+        ints = bound.ints
+        core = self._fused(ints) if ints is not None else None  # type: ignore[misc]
+        return Decision(self, facts, bound, core)  # type: ignore[arg-type]
+
+    def ruling(self, facts: Mapping[str, Any] | Facts) -> Ruling:
+        """The whole answer as data, from the traced form."""
+        return judge(self.plan, self.bind(facts)[1])[0]
+
+    def judge(self, bound: Bound) -> tuple[Ruling, Case | None]:
+        """The ruling and the case behind it."""
+        return judge(self.plan, bound)
+
+    def required_facts(self, intent: Mapping[str, Any] | None = None) -> list[str]:
+        """JSON pointers that an adapter must fill, in order; *intent* puts its own symbol, strategy … into them."""
+        fixed = {"account": "account", "market": "market", "instrument": "instruments", "strategy": "strategies", "venue": "venues", "fx": "fx"}
+        keys = {"market": "symbol", "instrument": "symbol", "strategy": "strategy", "venue": "venue"}
+        found = ["/now", "/intent/action"]
+        for slot in self.plan.slots:
+            if slot.kind == "field" and not slot.optional:
+                section = self.plan.schema.sections[slot.section]
+                base = f"inputs/{slot.section}" if section.inputs else fixed.get(slot.section, slot.section)
+                key = slot.key_text
+                if key is None and section.shape == "row":
+                    dimension = keys.get(slot.section, section.key or "key")
+                    key = str((intent or {}).get(dimension, "{" + dimension + "}"))
+                found.append("/" + "/".join(part for part in (base, key, slot.name) if part))
+            elif slot.kind == "switch":
+                found.append("/switches")
+            elif slot.kind == "counter":
+                found.append(f"/counters/{slot.name}")
+            elif slot.kind == "fold":
+                section = self.plan.schema.sections[slot.name.split()[1]]
+                found.append("/history" if section.shape == "history" else f"/{'inputs/' if section.inputs else ''}{section.name}")
+            elif slot.kind == "book":
+                found.extend(("/positions", "/orders"))
+                if slot.name not in ("position", "base", "direction", "closing", "side"):
+                    found.append("/market")
+        return list(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""Standard rules: ordinary .cap files, as package data."""
