@@ -17,7 +17,7 @@ from caplex.compiler.diagnostics.render import render
 from caplex.compiler.graph.build import build
 from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.source import Source
-from caplex.runtime.canonical import sha256
+from caplex.runtime.canonical import sha256_bytes as sha256
 from caplex.runtime.errors import PolicyError
 from caplex.runtime.policy import Policy
 
@@ -39,14 +39,14 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
     name = ""
     try:
         text = file.read_bytes()
-        name = artifact.key(str(file.resolve()), sha256(text), json.dumps(values, sort_keys=True, default=str), mode or "")
+        name = artifact.key(str(path), str(file.resolve()), sha256(text), json.dumps(values, sort_keys=True, default=str), mode or "")
         kept = artifact.read(name)
     except OSError:
         kept = None
     if kept is not None:
         return _revive(kept.payload)
     checked, diagnostics = driver.check_path(file, settings=values, mode=mode)
-    policy, payload, files = _compile(checked, diagnostics, values)
+    policy, payload, files = _compile(checked, diagnostics)
     if name:
         artifact.write(name, artifact.Artifact(payload, files))
     return policy
@@ -56,7 +56,7 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
     """The policy in *text*; *name* is what messages call it. Raises PolicyError."""
     values = resolve_settings(settings)
     checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
-    return _compile(checked, diagnostics, values)[0]
+    return _compile(checked, diagnostics)[0]
 
 
 compile_text = loads
@@ -83,7 +83,7 @@ def resolve_settings(settings: Settings) -> dict[str, Any]:
     return read_settings(Path(settings))
 
 
-def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic], settings: Mapping[str, Any]) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
+def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic]) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
     errors = [found for found in diagnostics if found.is_error]
     if checked is None or errors:
         message = "\n\n".join(render(found) for found in errors) or "the policy does not compile"
@@ -93,14 +93,14 @@ def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic], setti
         assembler = Assembler(graph)
         generated = assembler.generate()
     sources = {module.span.source.name: module.span.source.text for module in checked.modules.values()}
-    hashes = {
-        "hash": sha256(json.dumps(sorted(sources.items())).encode()),
+    by_alias = sorted((alias, module.span.source.text) for alias, module in checked.modules.items())
+    hashes = {  # by alias, not by path: the same policy has the same hash wherever it lies
+        "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
         "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
     }
     payload = (assembler, generated, hashes, sources, _code(graph.policy.name, generated))
-    files = tuple((name, sha256(text.encode())) for name, text in sorted(sources.items()) if Path(name).is_file())
-    del settings
-    return _revive(payload, fresh=True), payload, files
+    files = tuple((str(Path(name).resolve()), sha256(text.encode())) for name, text in sorted(sources.items()) if Path(name).is_file())
+    return _revive(payload), payload, files
 
 
 def _code(name: str, generated: Any) -> tuple[bytes, bytes]:
@@ -109,10 +109,9 @@ def _code(name: str, generated: Any) -> tuple[bytes, bytes]:
     return marshal.dumps(compiled(name, generated.traced)), marshal.dumps(compiled(name + " fused", generated.fused)) if generated.fused else b""
 
 
-def _revive(payload: Any, *, fresh: bool = False) -> Policy:
+def _revive(payload: Any) -> Policy:
     """A policy from what the cache holds."""
     assembler, generated, hashes, sources, code = payload
-    del fresh
     return Policy(assembler.plan(generated, code=code, sources=sources, **hashes))
 
 

@@ -138,7 +138,8 @@ class Bound:
             case "day_start":
                 return self.world.day_start
             case "closing":
-                return merge(book.P, book.OB, book.OS) or book.c
+                lost = merge(book.P, book.OB, book.OS)
+                return book.c if lost is None else lost
             case "side":
                 return book.side
         return getattr(book, _BOOK[name])

@@ -218,7 +218,8 @@ class Book:
         for row in positions:
             size = row.cell("quantity")
             values.append(size if isinstance(size, Unknown) else size * self._value(row) if size else ZERO)
-        return merge(*values) or values
+        lost = merge(*values)
+        return values if lost is None else lost
 
     @cached_property
     def held_gross(self) -> Any:
@@ -235,7 +236,9 @@ class Book:
         if isinstance(positions, Unknown):
             return positions
         lost = merge(*(row.cell("quantity") for row in positions))
-        return lost or Fraction(len({row.entry.keys.get("symbol") for row in positions if row.cell("quantity") != 0}))
+        if lost is not None:
+            return lost
+        return Fraction(len({row.entry.keys.get("symbol") for row in positions if row.cell("quantity") != 0}))
 
     @cached_property
     def committed_count(self) -> Any:
@@ -246,7 +249,9 @@ class Book:
             return lost
         sizes = [(row, row.cell("quantity")) for row in positions] + [(row, row.cell("leaves_quantity")) for row in orders]
         lost = merge(*(size for _, size in sizes))
-        return lost or Fraction(len({row.entry.keys.get("symbol") for row, size in sizes if size != 0}))
+        if lost is not None:
+            return lost
+        return Fraction(len({row.entry.keys.get("symbol") for row, size in sizes if size != 0}))
 
     # ── what the venue trades ────────────────────────────────────────────────────────────────────────
 

@@ -373,7 +373,7 @@ class World:
             spec = self.schema.sections[section]
             rows = self._of_account([Row(self, spec, entry) for entry in self._layout.events.get(section, ())])
             lost = rows if isinstance(rows, Unknown) else merge(*(self._stamp(row) for row in rows))
-            self._found[memo] = lost or sorted(rows, key=lambda row: row.cell("at"))  # type: ignore[arg-type]
+            self._found[memo] = lost if lost is not None else sorted(rows, key=lambda row: row.cell("at"))  # type: ignore[arg-type]
         found: list[Row] | Unknown = self._found[memo]
         return found
 

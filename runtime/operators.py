@@ -45,11 +45,13 @@ def smallest(left: Any, right: Any) -> Any:
 
 
 def among(value: Any, collection: Any) -> Truth:
-    return merge(value, collection) or value in collection
+    lost = merge(value, collection)
+    return value in collection if lost is None else lost
 
 
 def members(*values: Any) -> Any:
-    return merge(*values) or frozenset(values)
+    lost = merge(*values)
+    return frozenset(values) if lost is None else lost
 
 
 def is_multiple(value: Any, of: Any) -> Truth:
@@ -98,7 +100,7 @@ def _events(world: Any, section: str, since: Fraction, first: Fraction | None) -
 def _inside(world: Any, row: Row, window: Any) -> Truth:
     at = row.cell("at")
     lost = merge(world.now, at, window)
-    return lost or bool(world.now - at < window)
+    return bool(world.now - at < window) if lost is None else lost
 
 
 def fold(function: str, rows: Any, where: RowReading | None, body: RowReading | None) -> Any:
@@ -123,7 +125,8 @@ def fold(function: str, rows: Any, where: RowReading | None, body: RowReading | 
         return either(*values, *lost)
     if function == "all":
         return both(*values, *lost)
-    return merge(*values) or _combine(function, values)
+    unread = merge(*values)
+    return _combine(function, values) if unread is None else unread
 
 
 def _combine(function: str, values: list[Any]) -> Any:

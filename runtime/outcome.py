@@ -128,8 +128,9 @@ def _size(plan: Plan, bound: Bound, found: Request, c: Fraction) -> None:
     if not plan.sizes:
         found.n = unknown("SYS-001", "/intent/quantity", "missing")
         return
-    found.n = merge(*lost) or _on_grid(bound, min(fills))
-    if found.n == 0:
+    hidden = merge(*lost)
+    found.n = hidden if hidden is not None else _on_grid(bound, min(fills))
+    if not isinstance(found.n, Unknown) and found.n == 0:
         found.n, found.empty_ticket = unknown("SYS-012", "/intent/quantity", "below-one-lot"), True
     elif not isinstance(found.n, Unknown):
         found.sizes = [(size, found.n, frozenset()) for size, _, _ in found.sizes]

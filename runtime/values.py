@@ -100,14 +100,16 @@ def both(*values: Truth) -> Truth:
     """Kleene `and`: false if any is false, else unknown if any is unknown."""
     if any(value is False for value in values):
         return False
-    return merge(*values) or True
+    lost = merge(*values)
+    return True if lost is None else lost
 
 
 def either(*values: Truth) -> Truth:
     """Kleene `or`: true if any is true, else unknown if any is unknown."""
     if any(value is True for value in values):
         return True
-    return merge(*values) or False
+    lost = merge(*values)
+    return False if lost is None else lost
 
 
 def negate(value: Truth) -> Truth:
@@ -120,14 +122,15 @@ def divide(left: Any, right: Any, path: str = "") -> Any:
     if not isinstance(right, Unknown) and right <= 0:
         here = Leaf("SYS-006", path, "divisor", str(right), "> 0")
         return Unknown({here} | (lost.leaves if lost else frozenset()))
-    return lost if lost else Fraction(left) / right
+    return Fraction(left) / right if lost is None else lost
 
 
 def total(function: Callable[..., Any]) -> Callable[..., Any]:
     """*function*, unknown if any of its arguments is."""
 
     def lifted(*values: Any) -> Any:
-        return merge(*values) or function(*values)
+        lost = merge(*values)
+        return function(*values) if lost is None else lost
 
     return lifted
 

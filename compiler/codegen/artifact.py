@@ -10,10 +10,12 @@ import pickle
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from caplex.runtime.canonical import sha256
+from caplex.runtime.canonical import sha256_bytes as sha256
 from caplex.version import __version__
 
 FORMAT = 1
@@ -46,7 +48,20 @@ def folder() -> Path | None:
 
 def key(*parts: str) -> str:
     """Name of an artifact: everything that its content depends on."""
-    return sha256("\0".join((str(FORMAT), __version__, sys.version, *parts)).encode()).removeprefix("sha256:")
+    return sha256("\0".join((str(FORMAT), __version__, sys.version, engine_stamp(), *parts)).encode()).removeprefix("sha256:")
+
+
+@cache
+def engine_stamp() -> str:
+    """Sizes and times of the package's own files: whoever works on the compiler never sees a stale artifact."""
+    seen = []
+    for package in ("compiler", "grammar", "runtime", "stdlib_rules"):
+        for base in map(Path, import_module(f"caplex.{package}").__path__):
+            for path in sorted(base.rglob("*")):
+                if path.suffix in (".py", ".lark", ".cap"):
+                    status = path.stat()
+                    seen.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    return sha256("\n".join(seen).encode())
 
 
 def read(name: str) -> Artifact | None:

@@ -43,8 +43,8 @@ class Fused:
     def source(self) -> str:
         """Text of both functions. Raises NotFusable."""
         graph = self.graph
-        if graph.sizes:
-            raise NotFusable("sizes")
+        if any(size.reach == "all opening" for size in graph.sizes):
+            raise NotFusable("a ticket caps all opening orders")
         if not graph.policy.lot and not graph.rules:
             raise NotFusable("nothing to judge")
         rules = [rule for rule in graph.rules if self._blocks(rule)]
@@ -179,6 +179,10 @@ class Fused:
         start = "c" if rule.skipped or rule.opening_only else "0"
         self._say(f"if mask & {1 << rule.position}:  # {rule.id}")
         self._indent = "        "
+        if not rule.pieces:  # no smaller size would help
+            self._say(f"if {start} < x: x = {start}")
+            self._indent = "    "
+            return
         saved = dict(self._nums), dict(self._texts)
         self._say("high, low = n, 0")
         for piece in rule.pieces:
@@ -187,9 +191,7 @@ class Fused:
             b = product(intercept.code, slope.den, 10 ** max(0, shift))
             a = product(slope.code, intercept.den, 10 ** max(0, -shift))
             self._say(f"a, b = {a}, {b}")
-            more = ("1", "b >= 0") if rule.strict else ("0", "b > 0")
             up, down = ("-(b // a) - 1", "-b // a + 1") if rule.strict else ("-b // a", "-(b // a)")
-            del more
             self._say("if a > 0:")
             self._say(f"    e = {up}")
             self._say("    if e < high: high = e")

@@ -109,12 +109,6 @@ BAD_PRECEDENCE = Code(
     "policy p { … overrides by default > symbol }",
     "policy p { … overrides by symbol > default }",
 )
-WAIVES_SWITCH = Code(
-    "CAP420", "waiver-of-switch", _E, "A waiver that quietly lifts a kill switch",
-    "A switch is the last line; lifting it must be said in words.",
-    'waiver W-010 of KILL-010 through 2026-06-30 approved by "CRO" ticket "R-1" { when intent.symbol == "SH" }',
-    'waiver W-010 of KILL-010 through 2026-06-30 approved by "CRO" ticket "R-1" including kill switches { when intent.symbol == "SH" }',
-)
 AFTER_OTHERWISE = Code(
     "CAP421", "label-after-otherwise", _E, "A label that is never reached",
     "`otherwise` takes everything that is left, so what stands behind it never answers.",

@@ -23,6 +23,12 @@ NO_WHILE_TRIPPED = Code(
     "kill switch KILL-010 { trip when account.equity < 5_000 USD rearm never }",
     "kill switch KILL-010 { trip when account.equity < 5_000 USD while tripped deny opening rearm never }",
 )
+BY_HAND_ONLY = Code(
+    "CAP604", "switch-by-hand-only", Level.NOTE, "A kill switch that nothing trips but a person",
+    "That may be what is meant; a `trip when` would also work while nobody looks.",
+    'kill switch KILL-010 { while tripped deny all rearm by 1 of "risk-officer" }',
+    'kill switch KILL-010 { trip when account.equity < 5_000 USD while tripped deny all rearm by 1 of "risk-officer" }',
+)
 REARM_KEEPS_TRIP = Code(
     "CAP605", "rearm-does-not-exclude-trip", _E, "A switch that may be re-armed while its trip still holds",
     "It would trip again at once, or stay tripped although its condition says otherwise.",

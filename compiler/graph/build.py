@@ -312,9 +312,12 @@ class Builder:
         section = self.checked.aggregates[node.id]
         window = self.optional(node.last)
         self._depth += 1
-        where, body = self.optional(node.where), self.optional(node.body)
-        self._depth -= 1
         variable = node.variable.text if node.variable else "event"
+        row = isinstance(node.body, ast.Read) and node.body.name == variable and not node.body.steps
+        where, body = self.optional(node.where), None if row else self.optional(node.body)
+        if node.function.text == "any" and body is None:  # `any(p for p in positions where …)`
+            where, body = None, where
+        self._depth -= 1
         fold = Fold(node.function.text, section.name, variable, window, node.today, where, body)
         return self.fold(fold, type_, slot=self._depth == 0)
 

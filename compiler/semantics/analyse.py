@@ -72,8 +72,9 @@ def _place(
     checked.waivers = stages.waivers_of(entry, checked.references, checked.policy.timezone)
     checked.rules, told = stages.place_rules(entry, header, checked.policy, checked.waivers)
     problems += told
+    problems += stages.names_currency(header, checked.policy, money)
     if not any(problem.is_error for problem in problems):
-        problems += stages.must_say(entry, header, checked.policy, checked.rules, found, money)
+        problems += stages.must_say(entry, header, checked.policy, checked.rules, found)
     scopes = list(entry.walk())
     checked.sizes = tuple(SizeInfo(scope.prefix + size_id, size) for scope in scopes for size_id, size in scope.sizes.items())
     own = entry.module.items

@@ -15,7 +15,15 @@ from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics import builtins, units
 from caplex.compiler.semantics.builtins import DERIVED, Reads
 from caplex.compiler.semantics.model import (
-    Binding, CheckedModule, DerivedBinding, FieldBinding, LetBinding, MemberBinding, NowBinding, RowBinding, SettingBinding,
+    Binding,
+    CheckedModule,
+    DerivedBinding,
+    FieldBinding,
+    LetBinding,
+    MemberBinding,
+    NowBinding,
+    RowBinding,
+    SettingBinding,
 )
 from caplex.compiler.semantics.report import at, guess, listing, near
 from caplex.compiler.semantics.symbols import Scope
@@ -126,6 +134,8 @@ class Resolver:
             return self._word(expr, want, absent=absent)
         if name in self.scope.imports:
             return self._imported(expr, want)
+        if name in self.scope.broken:
+            return units.UNKNOWN
         if name in self.scope.settings or name in self.scope.lets:
             what = "setting" if name in self.scope.settings else "`let`"
             return self.say(at(codes.UNKNOWN_FIELD, f"`{name}` is a {what} and has no fields".replace("a ``let``", "a `let`"), expr.span,
@@ -169,7 +179,7 @@ class Resolver:
                 return self.say(at(codes.NOT_HERE, f"`{fact.path}` is known only after the verdict", expr.span, "not readable here",
                                    help="read `after.`: the state if the size that is judged fills"))
             if place.switch is not None and fact.reads != "outcome" and fact.row not in place.switch:
-                return self._trip_reads(expr, fact.path, fact.row)
+                return self.trip_reads(expr, fact.path, fact.row)
             if place.aggregate and fact.reads == "size":
                 return self._size_in_aggregate(expr, fact.path)
         if fact.row is not None and fact.row not in builtins.DIMENSIONS and self.checked.schema.field("intent", fact.row) is None:
@@ -185,7 +195,7 @@ class Resolver:
         self.say(at(codes.OPTIONAL, f"`{text}` may be absent", expr.span, "an optional field",
                     help=f"say what then holds: `({text} else …)`, or ask `{text} is known`"))
 
-    def _trip_reads(self, expr: ast.Read, path: str, row: str | None) -> Type:
+    def trip_reads(self, expr: ast.Read, path: str, row: str | None) -> Type:
         if row is not None:
             return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{path}`: the intent chooses its row", expr.span,
                                "which row?", help=f'name the row, `{expr.name}["…"]…`, or make the switch `for each {row}`'))

@@ -213,12 +213,18 @@ def imported_deep(scope: Scope | None) -> bool:
     return scope is not None and scope.prefix.count(".") > 1
 
 
-def must_say(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...], found: Found, money: ast.Node | None) -> list[Diagnostic]:
+def names_currency(header: ast.Header, policy: PolicyInfo, money: ast.Node | None) -> list[Diagnostic]:
+    """A policy that counts money says in which currency; *money* is the first amount that it reads or writes."""
+    if money is None or policy.currency:
+        return []
+    written = money.currency if isinstance(money, ast.Money) and money.currency else "USD"
+    return [at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` counts money and names no currency", header.name.span,
+               "`currency` is missing", help=f"write `currency {written}`")]
+
+
+def must_say(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...], found: Found) -> list[Diagnostic]:
     """Clauses that the rest of the policy makes necessary."""
     problems: list[Diagnostic] = []
-    if money is not None and not policy.currency:
-        problems.append(at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` counts money and names no currency", header.name.span,
-                           "`currency` is missing", help="write `currency USD`", also=[]))
     written = any(isinstance(clause, (ast.ClosingSkips, ast.ClosingFaces)) for clause in header.clauses)
     if not written and any({"open", "close"} & rule.actions and not isinstance(rule.node, ast.KillSwitch) for rule in rules):
         problems.append(at(codes.CLOSING, "nothing says whether closing orders face the rules", header.name.span, "`closing` is missing",

@@ -57,6 +57,7 @@ class Scope:
         prefix: Stands before its names and ids as the policy knows them: empty for the entry, ``sanity.`` for an import.
         use: The import that brought it; None for the entry.
         used: Aliases that something has read.
+        broken: Aliases of imports that failed; what is read through them is not complained about again.
     """
 
     prefix: str
@@ -70,6 +71,7 @@ class Scope:
     sizes: dict[str, ast.Size] = field(default_factory=dict)
     imports: dict[str, Scope] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
     def walk(self) -> Iterator[Scope]:
         """This scope and all below it, in the order of their `use`."""
@@ -95,7 +97,8 @@ def clashes(entry: Scope, schema: Schema) -> list[Diagnostic]:
     taken = {*schema.sections, "after", "committed", "permitted", "portfolio", "counters", "now", "event", *builtins.TOLD}
     problems = []
     for scope in entry.walk():
-        named: list[tuple[str, Span]] = [(name, item.name.span) for name, item in (*scope.settings.items(), *scope.lets.items())]
+        named: list[tuple[str, Span]] = [(name, item.name.span) for name, item in scope.settings.items()]
+        named += [(name, item.name.span) for name, item in scope.lets.items()]
         named += [(alias, _alias_span(below.use)) for alias, below in scope.imports.items() if below.use is not None]
         for name, span in named:
             if name in taken:
@@ -169,6 +172,7 @@ class _Collector:
                                     also=[(names[alias], "first here")]))
             return
         names[alias] = _alias_span(use)
+        scope.broken.add(alias)
         loaded = self._load(use.target, scope.identity)
         if loaded.module is None:
             self.problems.extend(loaded.diagnostics)
@@ -188,6 +192,7 @@ class _Collector:
                                     help="move what both need into a file without `policy`"))
             return
         self.problems.extend(loaded.diagnostics)
+        scope.broken.discard(alias)
         scope.imports[alias] = self.scope(loaded.module, loaded.identity, f"{scope.prefix}{alias}.", use, (*path, loaded.identity))
 
 

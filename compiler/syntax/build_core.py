@@ -24,6 +24,7 @@ from caplex.compiler.syntax.words import HARD, RESERVED
 Children = list[Any]
 
 MAX_DEPTH = 100
+_TOKEN: Any = Token  # untyped, so that mypy does not narrow a token's place to what may be None
 MAX_DIGITS = 400
 MAX_TEXT = 10_000
 
@@ -105,12 +106,15 @@ class Core:
         while last is None:
             at -= 1
             last = children[at]
-        start = first.start_pos if first.__class__ is Token else first.span.start
-        end = last.end_pos if last.__class__ is Token else last.span.end
+        start = first.start_pos if first.__class__ is _TOKEN else first.span.start
+        end = last.end_pos if last.__class__ is _TOKEN else last.span.end
         return Span(self._source, start, end)
 
     def _token_span(self, token: Token) -> Span:
-        return Span(self._source, token.start_pos, token.end_pos)  # type: ignore[arg-type]
+        start, end = token.start_pos, token.end_pos
+        assert start is not None
+        assert end is not None
+        return Span(self._source, start, end)
 
     # ── names and ids ────────────────────────────────────────────────────────────────────────────────
 

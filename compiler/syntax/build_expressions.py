@@ -259,8 +259,11 @@ class Expressions(Core):
         return self._nest(built, arguments)
 
     def _aggregate(self, function: ast.Name, span: Span, clause: Clause) -> Any:
-        body = variable = last = None
+        body: Any = None
+        variable: Any = None
+        last: Any = None
         today = False
+        source: Any
         if clause.kind == "each":
             body, variable, (source, last, today), where = clause.value
         else:

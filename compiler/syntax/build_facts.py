@@ -41,7 +41,7 @@ class Facts(Expressions):
 
     def effective(self, c: Children) -> ast.Effective:
         start, through = self._day(c[1]), None if c[3] is None else self._day(c[3])
-        then_deny = "opening" if c[7] is None else c[7].value
+        then_deny: Any = "opening" if c[7] is None else c[7].value
         return ast.Effective(id=self._next(), span=self._span(c), start=start, through=through, then_deny=then_deny)
 
     def phase(self, c: Children) -> Clause:
@@ -107,7 +107,8 @@ class Facts(Expressions):
     # ── types ────────────────────────────────────────────────────────────────────────────────────────
 
     def type(self, c: Children) -> ast.TypeRef:
-        return c[0] if c[1] is None else replace(c[0], span=self._span(c), optional=True)
+        ref: ast.TypeRef = c[0]
+        return ref if c[1] is None else replace(ref, span=self._span(c), optional=True)
 
     def named_type(self, c: Children) -> ast.TypeRef:
         return ast.TypeRef(id=self._next(), span=self._span(c), name=c[0].value)

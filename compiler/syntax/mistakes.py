@@ -18,13 +18,16 @@ from caplex.compiler.syntax.recovery import accepted, is_head, place
 from caplex.compiler.syntax.tables import Tables
 from caplex.compiler.syntax.words import EVENT_WORDS, HARD, ITEM_WORDS, SEVERITY_WORDS, VERDICT_WORDS
 
-_UNITS = frozenset("ms s min h d w x bp pp bps".split())
-_OPERATORS = frozenset("CMP PLUS STAR AND OR OF DOT".split())
-_AFTER_OPERAND = _OPERATORS | frozenset("MINUS SLASH IN IS NOT LSQB LPAR CURRENCY UNITS WITHIN TODAY".split())
-_VALUES = frozenset("NUMBER PERCENT DURATION STRING".split())
-_OPERANDS = _VALUES | frozenset(
-    "NAME PATH BASIS POINTS TIMES_X DOLLARS INSTANT DATE TIME TRUE FALSE UNLIMITED LPAR LSQB MINUS AFTER SWITCH NOT IF".split()
-)
+_UNITS = frozenset(["ms", "s", "min", "h", "d", "w", "x", "bp", "pp", "bps"])
+_OPERATORS = frozenset(["CMP", "PLUS", "STAR", "AND", "OR", "OF", "DOT"])
+_AFTER_OPERAND = _OPERATORS | frozenset([
+    "MINUS", "SLASH", "IN", "IS", "NOT", "LSQB", "LPAR", "CURRENCY", "UNITS", "WITHIN", "TODAY",
+])
+_VALUES = frozenset(["NUMBER", "PERCENT", "DURATION", "STRING"])
+_OPERANDS = _VALUES | frozenset([
+    "NAME", "PATH", "BASIS", "POINTS", "TIMES_X", "DOLLARS", "INSTANT", "DATE", "TIME", "TRUE", "FALSE", "UNLIMITED",
+    "LPAR", "LSQB", "MINUS", "AFTER", "SWITCH", "NOT", "IF",
+])
 _FRIENDLY = {
     "NAME": "a name", "FIELD": "a name", "PATH": "a name", "STRING": "a text", "TEMPLATE": "a text",
     "RULE_ID": "an id such as `EXP-010`", "RULE_REF": "an id such as `EXP-010`", "FAMILY": "a family such as `EXP`",
@@ -223,7 +226,7 @@ class Teller:
     @staticmethod
     def _open_tokens(error: UnexpectedInput) -> list[Token]:
         """Tokens of the sentence in hand that are not yet part of a node."""
-        parser: Any = error.interactive_parser  # type: ignore[attr-defined]
+        parser: Any = error.interactive_parser
         return [value for value in parser.parser_state.value_stack if isinstance(value, Token)]
 
     def _say(self, code: Code, message: str, start: int, end: int, cure: str | None = None) -> Diagnostic:

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any
 
 from lark.exceptions import UnexpectedInput, UnexpectedToken
-from lark.lexer import TextSlice
+from lark.utils import TextSlice
 
 from caplex.compiler.diagnostics import codes_syntax as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
@@ -97,11 +97,12 @@ def _parse_hole(tables: Tables, builder: Builder, start: int, end: int) -> ast.H
         builder._problems.append(problem)
         return None
     try:
-        hole: ast.Hole = tables.lark.parse(TextSlice(source.text, start, end), start="hole")
+        parsed: Any = tables.lark.parse(TextSlice(source.text, start, end), start="hole")
     except UnexpectedInput as error:
         builder._problems.append(Teller(source, "hole", tables, builder).tell(error))
         return None
-    hole.span = Span(source, start - 1, end + 1)  # type: ignore[misc]
+    parsed.span = Span(source, start - 1, end + 1)
+    hole: ast.Hole = parsed
     return hole
 
 

@@ -9,7 +9,16 @@ from typing import assert_never
 
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.expression_printer import (
-    Level, clock, duration, instant, number, quoted, show, show_at, show_read, show_template,
+    Level,
+    clock,
+    duration,
+    instant,
+    number,
+    quoted,
+    show,
+    show_at,
+    show_read,
+    show_template,
 )
 
 __all__ = ["print_module", "show"]
@@ -465,7 +474,10 @@ def _cell(cell: ast.Expr | ast.Name) -> str:
 
 
 # Words that open a step or continue a number: a pair of that name is written with a dot.
-_DOTTED = frozenset("at buy by each expect given rearm sell to trip units intent fill order cancel reject quote tick".split())
+_DOTTED = frozenset([
+    "at", "buy", "by", "each", "expect", "given", "rearm", "sell", "to", "trip", "units", "intent", "fill", "order",
+    "cancel", "reject", "quote", "tick",
+])
 
 
 def _pairs(pairs: tuple[ast.Pair, ...]) -> str:

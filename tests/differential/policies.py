@@ -329,7 +329,7 @@ class _Writer:
             self.settings[kind].append(name)
         if self.chance(0.25):
             text, kind, needs = self.rng.choice(CONSTANT)
-            if kind in self.settings:
+            if kind in self.settings and kind != "ratio":  # a share remembers of what, and fits few others
                 self.need(needs)
                 self.policy.items.append(f"let given0 = {text}")
                 self.settings[kind].append("given0")
@@ -416,6 +416,8 @@ class _Writer:
         return f"limit {rule}{attributes} {{ {self.when(0.25)}{measure} {boundary} {bound} else {breach}{self._because('{observed} over {allowed}', 'no')} }}"
 
     def _rule(self) -> str:
+        if self.chance(0.07):
+            return self._act()
         form = self.rng.randrange(10)
         rule = self._id(("ORD", "EXP", "LOSS"), "rule")
         sized = self.chance(0.5)
@@ -430,6 +432,14 @@ class _Writer:
         else:
             effect = f"hold when {self._sized(SIZE_CONDITIONS) if sized else self.condition()} {self._approval()}"
         return f"rule {rule}{self._attributes(overridable=form < 7)} {{ {self.when()}{effect}{self._because('no', '{intent.symbol}')} }}"
+
+    def _act(self) -> str:
+        """A rule for what is no trade."""
+        rule = self._id(("ORD",), "act")
+        if self.chance(0.6):
+            effect = self.pick(("deny when {}", "warn when {}", "hold when {} " + self._approval()))
+            return f"rule {rule} for transfer {{ {effect.format(f'intent.amount > {self.money()}')} }}"
+        return f"rule {rule} for {self.pick(('cancel', 'noop', 'cancel, noop'))} {{ deny when account.available < {self.money()} }}"
 
     def _sized(self, forms: Sequence[str]) -> str:
         text = self.fill(self.pick(forms))

@@ -74,7 +74,8 @@ def test_hostile_text(name: str) -> None:
 )
 def test_still_allowed(text: str) -> None:
     module, problems = parse(Source("t.cap", text))
-    assert module is not None and not problems
+    assert module is not None
+    assert not problems
 
 
 def test_collector_is_restored() -> None:
@@ -95,7 +96,8 @@ def code_of(path: Path | str) -> str:
     source, problems = read_source(path)
     assert source is None
     [problem] = problems
-    assert problem.span is None and problem.where == str(path)
+    assert problem.span is None
+    assert problem.where == str(path)
     return problem.code.id
 
 
@@ -116,7 +118,10 @@ def test_a_mark_at_the_beginning_is_dropped(tmp_path: Path) -> None:
     file = tmp_path / "marked.cap"
     file.write_bytes(b"\xef\xbb\xbflet a = 1")
     source, problems = read_source(file)
-    assert source is not None and source.text == "let a = 1" and not problems
+    assert source is not None
+    assert source.text == "let a = 1"
+    assert not problems
     (tmp_path / "empty.cap").write_bytes(b"")
     source, _ = read_source(str(tmp_path / "empty.cap"))
-    assert source is not None and source.text == ""
+    assert source is not None
+    assert source.text == ""

@@ -168,16 +168,20 @@ def test_good_items_behind_a_broken_one_are_not_accused() -> None:
 
 def test_a_lone_expression() -> None:
     tree, found = parse_expression(Source("--set", "5_000 USD"))
-    assert tree is not None and not found
+    assert tree is not None
+    assert not found
     for text in ("", "5m", "5 5", "a b", "rule", "(", "5,000"):
         tree, found = parse_expression(Source("--set", text))
-        assert tree is None and len(found) == 1, text
+        assert tree is None, text
+        assert len(found) == 1, text
 
 
 def test_codes_are_complete_and_their_examples_hold() -> None:
     assert len({code.id for code in CODES}) == len(CODES) == len({code.name for code in CODES})
     for code in CODES:
-        assert code.id.startswith("CAP1") and code.title and code.why
+        assert code.id.startswith("CAP1")
+        assert code.title
+        assert code.why
         if code.example:
             assert code.id in [p.code.id for p in problems(code.example)], code.id
             assert not problems(code.cure), code.id

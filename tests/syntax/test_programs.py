@@ -34,7 +34,8 @@ def item(text: str) -> ast.Item:
 
 def expression(text: str) -> ast.Expr:
     found, problems = parse_expression(Source("t.cap", text))
-    assert found is not None and not problems, problems
+    assert not problems, problems
+    assert found is not None
     return found
 
 
@@ -66,7 +67,8 @@ def test_ids_are_unique_and_children_lie_inside(name: str) -> None:
         assert 0 <= node.span.start <= node.span.end <= len(PROGRAMS[name])
         for each in fields(node):
             for child in nodes(getattr(node, each.name)):
-                assert node.span.start <= child.span.start and child.span.end <= node.span.end, (node, child)
+                assert node.span.start <= child.span.start, (node, child)
+                assert child.span.end <= node.span.end, (node, child)
 
 
 def test_ids_run_on_over_modules() -> None:
@@ -74,7 +76,8 @@ def test_ids_run_on_over_modules() -> None:
     first, _ = parse(Source("a.cap", "let a = 1"), ids=ids)
     second, _ = parse(Source("b.cap", "let a = 1"), ids=ids)
     taken = [node.id for module in (first, second) for node in nodes(module)]
-    assert min(taken) == 7 and len(set(taken)) == len(taken)
+    assert min(taken) == 7
+    assert len(set(taken)) == len(taken)
 
 
 def test_spans_also_inside_texts() -> None:
@@ -83,7 +86,8 @@ def test_spans_also_inside_texts() -> None:
     assert {"(a + b) * 2", "(a + b)", 'market["SPY"].price', '["SPY"]', ".price", "x.y", ".y", "{x.y}", "(a else 0) + 1",
             "{(a else 0) + 1:.2}", "a else 0", "{p:%}"} - {"a else 0"} <= spans
     rule = item(text)
-    assert isinstance(rule, ast.Rule) and rule.because is not None
+    assert isinstance(rule, ast.Rule)
+    assert rule.because is not None
     holes = [part for part in rule.because.parts if isinstance(part, ast.Hole)]
     assert [hole.format for hole in holes] == [None, ".2", "%"]
     assert [part for part in rule.because.parts if isinstance(part, str)] == ["é ", " ", " "]
@@ -136,14 +140,22 @@ def test_literals(text: str, value: ast.Expr) -> None:
 
 def test_aggregates() -> None:
     each = expression("sum(f.notional for f in fills in last 1d where f.symbol == s)")
-    assert isinstance(each, ast.Aggregate) and each.variable is not None and show(each.source) == "fills"
-    assert each.last is not None and not each.today and each.where is not None
+    assert isinstance(each, ast.Aggregate)
+    assert each.variable is not None
+    assert show(each.source) == "fills"
+    assert each.last is not None
+    assert not each.today
+    assert each.where is not None
     bare = expression('count(fills today where event.side == "buy")')
-    assert isinstance(bare, ast.Aggregate) and bare.variable is None and bare.today and show(bare.source) == "fills"
+    assert isinstance(bare, ast.Aggregate)
+    assert bare.variable is None
+    assert bare.today
+    assert show(bare.source) == "fills"
     assert isinstance(expression("count(entries)"), ast.Aggregate)
     assert isinstance(expression("max(a, b)"), ast.Call)
     clamp = expression("clamp(x, 0..1)")
-    assert isinstance(clamp, ast.Call) and isinstance(clamp.arguments[1], ast.Interval)
+    assert isinstance(clamp, ast.Call)
+    assert isinstance(clamp.arguments[1], ast.Interval)
 
 
 def test_doc_comments_belong_to_what_is_below() -> None:
@@ -151,11 +163,15 @@ def test_doc_comments_belong_to_what_is_below() -> None:
         "## The header.\n## Two lines.\n#### not this\n# nor this\npolicy p { }\n## lost\n\n## An input.\ninput i {\n  ## The price,\n"
         "  ## last.\n  price : price  ## not for the next\n  size : quantity\n}\nlet a = 1 ## behind\nlet b = 2\n##bare\nlet c = 3\n"
     )
-    assert module.header is not None and module.header.doc.startswith("The header.\nTwo lines.")
+    assert module.header is not None
+    assert module.header.doc.startswith("The header.\nTwo lines.")
     record, a, b, c = module.items
-    assert isinstance(record, ast.InputRecord) and record.doc == "An input."
+    assert isinstance(record, ast.InputRecord)
+    assert record.doc == "An input."
     assert [field.doc for field in record.fields] == ["The price,\nlast.", ""]
-    assert isinstance(a, ast.Let) and isinstance(b, ast.Let) and isinstance(c, ast.Let)
+    assert isinstance(a, ast.Let)
+    assert isinstance(b, ast.Let)
+    assert isinstance(c, ast.Let)
     assert (a.doc, b.doc, c.doc) == ("", "", "bare")
 
 
@@ -167,14 +183,17 @@ def test_fields() -> None:
     assert isinstance(record, ast.InputRecord)
     price, delta, state = record.fields
     assert (price.fresh, price.supplier, price.type.optional) == ("always", "venue", True)
-    assert isinstance(delta.low, ast.Negate) and isinstance(delta.neutral, ast.Negate)
-    assert isinstance(state.neutral, ast.Read) and state.neutral.name == "halted"
+    assert isinstance(delta.low, ast.Negate)
+    assert isinstance(delta.neutral, ast.Negate)
+    assert isinstance(state.neutral, ast.Read)
+    assert state.neutral.name == "halted"
 
 
 def test_repeated_attributes_are_named_in_the_tree() -> None:
     rule = item("rule A-1 severity low severity high monitor always { deny when a }")
     assert isinstance(rule, ast.Rule)
-    assert rule.attributes.repeated == ("severity",) and rule.attributes.severity == "low"
+    assert rule.attributes.repeated == ("severity",)
+    assert rule.attributes.severity == "low"
 
 
 def test_white_space_means_nothing() -> None:
@@ -190,12 +209,14 @@ def test_cached_tables_are_whole_or_ignored(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("CAPLEX_NO_CACHE", raising=False)
     path = tables.cache_file()
-    assert path is not None and path.is_relative_to(tmp_path)
+    assert path is not None
+    assert path.is_relative_to(tmp_path)
     tables.Tables(None)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     whole = path.read_bytes()
     loaded = tables.Tables(None)
-    assert loaded.keywords and loaded.lark.parse("let policycore = 1", start="module")
+    assert loaded.keywords
+    assert loaded.lark.parse("let policycore = 1", start="module")
     path.write_bytes(whole[:-1])
     assert tables.Tables(None).keywords == loaded.keywords
     monkeypatch.setenv("CAPLEX_NO_CACHE", "1")

@@ -82,13 +82,16 @@ def test_random_sentences_parse_and_print_to_themselves() -> None:
     for i in range(700):
         words: list[str] = []
         deriver.derive(items[i % len(items)], "", deriver.random.randint(6, 20), words)
-        if len(words) > 400 or i % len(items) == len(items) - 1 and i > 100:
+        if len(words) > 400 or (i % len(items) == len(items) - 1 and i > 100):
             continue
         text = deriver.random.choice([" ", "\n", " # c\n"]).join(words)
+        text = re.sub(rf"\b({'|'.join(SOFT)})(\s+)-(?:\s| # c\n)", r"\1\2-", text)
+        if re.search(rf"\b({'|'.join(SOFT)})\s*(?:# c\n)?\[", text):
+            continue
         module, problems = parse(Source("t.cap", text))
         complaints = [p for p in problems if p.code.id not in ("CAP114", "CAP115", "CAP116")]  # what a grammar cannot say
         assert not any(p.code.id == "CAP101" and "aggregate" not in p.message for p in complaints), (text, complaints[0])
-        if module is None:
+        if module is None or "repeated=('" in repr(module):  # an attribute said twice is printed once
             continue
         sentences += 1
         used.update(type(node).__name__ for node in module.items)
@@ -96,7 +99,8 @@ def test_random_sentences_parse_and_print_to_themselves() -> None:
         again, problems = parse(Source("t.cap", printed))
         assert not problems, (text, printed, problems[0].message, problems[0].help)
         assert again == module, (text, printed)
-    assert sentences > 350 and len(used) >= 16
+    assert sentences > 350
+    assert len(used) >= 16
 
 
 SEEDS = re.split(r"^=== .*\n", (Path(__file__).parent / "programs.txt").read_text(encoding="utf-8"), flags=re.M)[1:]
@@ -123,7 +127,7 @@ def damage(text: str, chance: random.Random) -> str:
 def test_damaged_programs_give_errors_and_never_exceptions() -> None:
     chance = random.Random(7)
     broken = 0
-    for _ in range(600):
+    for _ in range(2500):
         text = damage(chance.choice(SEEDS), chance)
         source = Source("t.cap", text)
         module, problems = parse(source)
@@ -131,11 +135,11 @@ def test_damaged_programs_give_errors_and_never_exceptions() -> None:
         broken += bool(problems)
         for problem in problems:
             said = f"{problem.message} {problem.help}"
-            assert "__ANON" not in said and "$END" not in said and not re.search(r"\b[A-Z]+_[A-Z]+\b", said), (text, said)
+            assert not re.search(r"__ANON|\$END|(?<!`)\b[A-Z]+_[A-Z]+\b", said), (text, said)
             assert problem.span is None or 0 <= problem.span.start <= problem.span.end <= len(text), (text, problem)
         if module is not None:
             again, _ = parse(Source("t.cap", print_module(module)))
             assert again == module, text
-    assert broken > 300
+    assert broken > 1500
 
 

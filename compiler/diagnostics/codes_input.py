@@ -1,0 +1,133 @@
+"""Codes CAP901 to CAP949: what is wrong with a document or a setting that comes from outside."""
+from __future__ import annotations
+
+from caplex.compiler.diagnostics.diagnostic import Code, Level
+
+_E = Level.ERROR
+
+UNKNOWN_KEY = Code(
+    "CAP901", "unknown-key", _E, "A key that nobody reads",
+    "A misspelt key would read as a missing fact, or worse, as an optional one that is absent. Free keys lie under `tags` or begin with `x_`.",
+    '{"account": {"equty": "100000"}}',
+    '{"account": {"equity": "100000"}}',
+)
+MISSING = Code(
+    "CAP902", "missing-fact", _E, "A fact that the policy reads is missing",
+    "A limit on a number that nobody supplied cannot be kept. The decision denies, and names the field.",
+    '{"account": {}}',
+    '{"account": {"equity": "100000"}}',
+)
+STALE = Code(
+    "CAP903", "stale-fact", _E, "A fact that is too old",
+    "A price from before the crash says that there is room. Every market field is fresh within a stated time of `as_of`.",
+    '{"now": "2026-01-05T15:00:00Z", "market": {"AAPL": {"price": "200", "as_of": "2026-01-05T14:00:00Z"}}}',
+    '{"now": "2026-01-05T15:00:00Z", "market": {"AAPL": {"price": "200", "as_of": "2026-01-05T14:59:59Z"}}}',
+)
+FUTURE = Code(
+    "CAP904", "fact-from-the-future", _E, "A fact from the future",
+    "A stamp more than 500 ms ahead of `now` says that one of two clocks is wrong, so the age of nothing is known.",
+    '{"now": "2026-01-05T15:00:00Z", "market": {"AAPL": {"price": "200", "as_of": "2026-01-05T15:00:10Z"}}}',
+    '{"now": "2026-01-05T15:00:00Z", "market": {"AAPL": {"price": "200", "as_of": "2026-01-05T15:00:00Z"}}}',
+)
+OUT_OF_RANGE = Code(
+    "CAP905", "fact-out-of-range", _E, "A value outside what its field declares",
+    "Declared ranges are the axioms of every proof about a policy: a confidence of 850% would size eight and a half positions.",
+    '{"intent": {"confidence": "8.5"}}',
+    '{"intent": {"confidence": "0.85"}}',
+)
+NOT_DECIMAL = Code(
+    "CAP906", "not-a-decimal", _E, "A number that cannot be used",
+    "Numbers are exact decimals of at most 400 digits. NaN, infinities, `1,000`, true and absurd exponents are none.",
+    '{"account": {"equity": "1,000"}}',
+    '{"account": {"equity": "1000"}}',
+)
+WRONG_TYPE = Code(
+    "CAP907", "wrong-type", _E, "A value of another type than its field",
+    "Nothing is converted by guessing: a list is no number, and the text `yes` is no truth.",
+    '{"intent": {"reduce_only": "yes"}}',
+    '{"intent": {"reduce_only": true}}',
+)
+INCOMPLETE_HISTORY = Code(
+    "CAP908", "incomplete-history", _E, "A window that reaches further back than the history",
+    "Orders that were not recorded would not be counted, and the rate limit would let more through. `complete_from` says from when nothing is missing.",
+    '{"now": "2026-01-05T15:00:00Z", "history": {"complete_from": "2026-01-05T14:59:00Z", "events": []}}',
+    '{"now": "2026-01-05T15:00:00Z", "history": {"complete_from": "2026-01-04T15:00:00Z", "events": []}}',
+)
+ID_REUSED = Code(
+    "CAP909", "id-reused", _E, "An id that was used for something else",
+    "The same id with the same content is a repeat and gets the same answer; with other content one of the two would be lost.",
+    '{"intent": {"id": "i-1", "quantity": "100"}}   then   {"intent": {"id": "i-1", "quantity": "200"}}',
+    '{"intent": {"id": "i-1", "quantity": "100"}}   then   {"intent": {"id": "i-2", "quantity": "200"}}',
+)
+NOT_JSON = Code(
+    "CAP910", "not-json", _E, "A document that is not JSON",
+    "Half a document must not be judged as if the other half said nothing.",
+    '{"now": "2026-01-05T15:00:00Z",}',
+    '{"now": "2026-01-05T15:00:00Z"}',
+)
+DUPLICATE_KEY = Code(
+    "CAP911", "duplicate-key", _E, "A key that stands twice",
+    "Readers of JSON differ on which of the two counts; a limit must not depend on the reader.",
+    '{"account": {"equity": "100000", "equity": "1000000"}}',
+    '{"account": {"equity": "100000"}}',
+)
+CANNOT_READ = Code(
+    "CAP912", "cannot-read", _E, "A file that cannot be read",
+    "What the file says is unknown, so nothing is assumed about it.",
+)
+CANNOT_WRITE = Code(
+    "CAP913", "cannot-write", _E, "A result that cannot be written",
+    "A result that is half on the disk would be taken for a whole one.",
+)
+NO_ZONE = Code(
+    "CAP914", "time-without-zone", _E, "A time without its offset",
+    "`15:00` in New York and in London are five hours apart: windows, days and freshness would be judged by a guess.",
+    '{"now": "2026-01-05T15:00:00"}',
+    '{"now": "2026-01-05T15:00:00Z"}',
+)
+UNKNOWN_SETTING = Code(
+    "CAP915", "unknown-setting", _E, "A setting that the policy does not declare",
+    "A misspelt setting would leave the limit where it was while somebody believes that it moved.",
+    "caplex decide desk.cap --facts facts.json --set max_positon=5%",
+    "caplex decide desk.cap --facts facts.json --set max_position=5%",
+)
+SETTING_OUT_OF_RANGE = Code(
+    "CAP916", "setting-out-of-range", _E, "A setting outside the range that the policy declares for it",
+    "The range is what the owner of the policy agreed to; a value outside needs a new policy, not a new file.",
+    "setting max_position : ratio = 10% within 0%..100%   with   --set max_position=150%",
+    "setting max_position : ratio = 10% within 0%..100%   with   --set max_position=8%",
+)
+LESS_SAFE = Code(
+    "CAP917", "setting-less-safe", _E, "A setting moved to the less safe side from outside",
+    "From outside, a limit may only become tighter, unless the file says who approved it and until when.",
+    "setting max_position : ratio = 10% lower is safer   with   --set max_position=20%",
+    "setting max_position : ratio = 10% lower is safer   with   --set max_position=8%",
+)
+BAD_SETTING = Code(
+    "CAP918", "setting-unreadable", _E, "A setting whose value cannot be read as its type",
+    "A value that is guessed at is a limit that nobody wrote.",
+    "setting max_position : ratio = 10%   with   --set max_position=ten",
+    "setting max_position : ratio = 10%   with   --set max_position=10%",
+)
+NOT_AN_OBJECT = Code(
+    "CAP919", "not-an-object", _E, "A document that is JSON, but no object",
+    "Facts have names: a list or a number at the top says nothing about what it is.",
+    '["AAPL", "300"]',
+    '{"intent": {"symbol": "AAPL", "quantity": "300"}}',
+)
+TOO_LARGE = Code(
+    "CAP920", "document-too-large", _E, "A document that is too large or too deeply nested",
+    "Reading it would take more memory or time than a decision may.",
+)
+BAD_SETTINGS_FILE = Code(
+    "CAP921", "settings-file", _E, "A settings file that cannot be used",
+    "Settings are one mapping of names to values; anything else would be read by guessing.",
+    "- max_position: 8%",
+    "max_position: 8%",
+)
+
+CODES: tuple[Code, ...] = (
+    UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
+    DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE, UNKNOWN_SETTING, SETTING_OUT_OF_RANGE, LESS_SAFE, BAD_SETTING,
+    NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE,
+)

@@ -1,0 +1,252 @@
+"""What the checks share: shapes, ranges, what an expression reads, and when two expressions are the same."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.semantics.model import (
+    CheckedModule,
+    DerivedBinding,
+    FieldBinding,
+    LetBinding,
+    MemberBinding,
+    NowBinding,
+    RowBinding,
+    RuleInfo,
+    SettingBinding,
+    SwitchBinding,
+)
+from caplex.compiler.semantics.ranges import Ranges
+from caplex.compiler.semantics.shape import FLIPPED, Shapes, children
+from caplex.compiler.syntax import ast
+
+OF_BOUNDARY = {"at most": "<=", "below": "<", "at least": ">=", "above": ">"}
+SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a rule demands, where it is one comparison: ``left operator right`` must hold."""
+
+    left: ast.Expr
+    operator: str
+    right: ast.Expr
+
+
+class Context:
+    def __init__(self, checked: CheckedModule) -> None:
+        self.checked = checked
+        self.ranges = Ranges(checked)
+        """With the values that settings have."""
+        self.knobs = Ranges(checked, knobs=True)
+        """With any value that a setting may take."""
+        self.shapes = Shapes(checked, self.ranges)
+        self._keys: dict[int, int] = {}
+        self._interned: dict[tuple[object, ...], int] = {}
+        self._reads: dict[int, frozenset[str]] = {}
+
+    @property
+    def header(self) -> ast.Header:
+        header = self.checked.modules[""].header
+        assert header is not None
+        return header
+
+    def modules(self) -> Iterator[tuple[str, ast.Module]]:
+        """Modules with the prefix of their names."""
+        for alias, module in self.checked.modules.items():
+            yield (f"{alias}." if alias else ""), module
+
+    def rules(self) -> Iterator[RuleInfo]:
+        """Rules, limits, throttles and cooldowns, but no switches, in the order of decision."""
+        return (rule for rule in self.checked.rules if not isinstance(rule.node, ast.KillSwitch))
+
+    def switches(self) -> Iterator[tuple[RuleInfo, ast.KillSwitch]]:
+        for rule in self.checked.rules:
+            if isinstance(rule.node, ast.KillSwitch):
+                yield rule, rule.node
+
+    # ── sameness ──────────────────────────────────────────────────────────────────────────────────────
+
+    def key(self, expr: ast.Expr | None) -> int:
+        """Equal for expressions that always have the same value: names of lets are seen through."""
+        if expr is None:
+            return -1
+        found = self._keys.get(expr.id)
+        if found is None:
+            found = self._keys[expr.id] = self._key(expr)
+        return found
+
+    def intern(self, *parts: object) -> int:
+        return self._interned.setdefault(parts, len(self._interned))
+
+    def _key(self, expr: ast.Expr) -> int:
+        if isinstance(expr, ast.Read):
+            return self._read_key(expr)
+        values = self.ranges.of(expr)
+        if values.low is not None and values.low == values.high and not _names_a_setting(self, expr):
+            return self.intern("value", values.low)
+        word: object = None
+        match expr:
+            case ast.Text() | ast.Bool():
+                word = expr.value
+            case ast.Date():
+                word = expr.iso
+            case ast.Arithmetic():
+                word = "*" if expr.operator == "of" else expr.operator
+            case ast.Logic() | ast.Compare():
+                word = expr.operator
+            case ast.Among() | ast.IsKnown():
+                word = expr.negated
+            case ast.Call():
+                word = expr.function.text
+            case ast.SwitchIs():
+                word = (self.checked.references.get(expr.switch.id), expr.state)
+            case ast.Aggregate():
+                section = self.checked.aggregates.get(expr.id)
+                variable = expr.variable.text if expr.variable else "event"
+                word = (expr.function.text, section.name if section else expr.source.span.text, expr.today, variable, expr.body is None, expr.last is None)
+            case _:
+                pass
+        return self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
+
+    def _read_key(self, expr: ast.Read) -> int:
+        match self.checked.bindings.get(expr.id):
+            case LetBinding(value=value):
+                return self.key(value)
+            case SettingBinding(name=name):
+                return self.intern("setting", name)
+            case DerivedBinding(name=name):
+                return self.intern("field", name)
+            case FieldBinding(field=field, key=None):
+                return self.intern("field", field.path)
+            case FieldBinding(field=field, key=row):
+                return self.intern("row", field.path, self.key(row))
+            case RowBinding(variable=variable, field=field):
+                return self.intern("variable", variable, field.path)
+            case MemberBinding(value=word):
+                return self.intern("Text", word)
+            case SwitchBinding(switch=switch):
+                return self.intern("switch", switch)
+            case NowBinding():
+                return self.intern("now")
+            case _:
+                return self.intern("unknown", expr.id)
+
+    # ── reads ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def reads(self, expr: ast.Expr | None) -> frozenset[str]:
+        """Paths of the fields that *expr* reads, through lets; ``setting x`` for settings, ``now`` for the time."""
+        if expr is None:
+            return frozenset()
+        found = self._reads.get(expr.id)
+        if found is None:
+            parts = [self.reads(child) for child in children(expr)]
+            if isinstance(expr, ast.Read):
+                parts.append(self._own_reads(expr))
+            elif isinstance(expr, ast.Aggregate):
+                section = self.checked.aggregates.get(expr.id)
+                parts.append(frozenset((section.name,)) if section else frozenset())
+                if expr.today or expr.last is not None:
+                    parts.append(frozenset(("now",)))
+            elif isinstance(expr, (ast.InLast, ast.Today)):
+                parts.append(frozenset(("now",)))
+            elif isinstance(expr, ast.SwitchIs):
+                parts.append(frozenset((f"switch {self.checked.references.get(expr.switch.id)}",)))
+            found = self._reads[expr.id] = frozenset().union(*parts)
+        return found
+
+    def _own_reads(self, expr: ast.Read) -> frozenset[str]:
+        match self.checked.bindings.get(expr.id):
+            case LetBinding(value=value):
+                return self.reads(value)
+            case SettingBinding(name=name):
+                return frozenset((f"setting {name}",))
+            case DerivedBinding(name=name):
+                return frozenset((name,))
+            case FieldBinding(section=section, field=field, key=None) if section.shape == "row" and section.key is not None:
+                return frozenset((field.path, f"intent.{section.key}"))
+            case FieldBinding(field=field) | RowBinding(field=field):
+                return frozenset((field.path,))
+            case NowBinding():
+                return frozenset(("now",))
+            case _:
+                return frozenset()
+
+    # ── rules ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def demand(self, node: ast.RuleItem) -> Comparison | None:
+        """The one comparison that must hold for *node* to be kept, if it is one."""
+        match node:
+            case ast.Limit():
+                return Comparison(node.measure, OF_BOUNDARY[node.boundary], node.bound)
+            case ast.Rule(effect=effect) if isinstance(effect.condition, ast.Compare):
+                compare = effect.condition
+                operator = compare.operator if isinstance(effect, ast.Require) else FLIPPED[compare.operator]
+                return Comparison(compare.left, operator, compare.right)
+            case _:
+                return None
+
+    def seen_through(self, expr: ast.Expr) -> ast.Expr:
+        """*expr*, or what the let that it names stands for."""
+        while isinstance(expr, ast.Read):
+            binding = self.checked.bindings.get(expr.id)
+            if not isinstance(binding, LetBinding):
+                break
+            expr = binding.value
+        return expr
+
+    def walk(self, expr: ast.Expr | None, *, through_lets: bool = True) -> Iterator[ast.Expr]:
+        """*expr* and all within it, each once, in the order of the text."""
+        seen: set[int] = set()
+        stack = [expr] if expr is not None else []
+        while stack:
+            here = stack.pop()
+            if here.id in seen:
+                continue
+            seen.add(here.id)
+            yield here
+            inside = list(children(here))
+            if through_lets and isinstance(here, ast.Read):
+                through = self.seen_through(here)
+                inside += [through] if through is not here else []
+            stack.extend(reversed(inside))
+
+
+Check = Callable[[Context], Iterable[Diagnostic]]
+
+
+def roots(node: ast.RuleItem) -> Iterator[ast.Expr]:
+    """The expressions of a rule that decide: guard, condition or measure and bound, filters, trips."""
+    parts: list[ast.Expr | None] = []
+    match node:
+        case ast.Rule():
+            parts = [node.when, node.effect.condition]
+        case ast.Limit():
+            parts = [node.when, node.measure, node.bound]
+        case ast.Throttle():
+            parts = [node.when, node.amount, None if isinstance(node.window, ast.PerDay) else node.window, node.where, node.reserve]
+        case ast.Cooldown():
+            parts = [node.when, node.during, node.where]
+        case ast.KillSwitch():
+            for clause in node.clauses:
+                if isinstance(clause, ast.TripWhen):
+                    parts.append(clause.condition)
+                elif isinstance(clause, ast.Rearm):
+                    parts += [term.condition for term in clause.terms if isinstance(term, ast.RearmWhen)]
+    return (part for part in parts if part is not None)
+
+
+def denies(node: ast.RuleItem) -> bool:
+    """Whether a breach of *node* takes something away, rather than warns or asks."""
+    match node:
+        case ast.Rule(effect=effect):
+            return isinstance(effect, (ast.Deny, ast.Require))
+        case ast.Limit(breach=breach):
+            return breach in ("deny", "reduce")
+        case _:
+            return True
+
+
+def _names_a_setting(context: Context, expr: ast.Expr) -> bool:
+    return any(path.startswith("setting ") for path in context.reads(expr))

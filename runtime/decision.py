@@ -1,0 +1,2 @@
+class Decision:
+    def __init__(self,*a): self.a=a

@@ -1,0 +1,170 @@
+"""One policy under both semantics, and the search for documents on which a bound is met exactly."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from caplex.compiler import reference
+from caplex.compiler.codegen.assemble import Assembler
+from caplex.compiler.codegen.scalar import Fused
+from caplex.compiler.driver import check_source
+from caplex.compiler.graph.build import build
+from caplex.compiler.graph.invariants import complaints
+from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.source import Source
+from caplex.runtime import judge
+from caplex.runtime.bind import Bound
+from caplex.runtime.facts import World
+from caplex.runtime.plan import Plan
+from caplex.runtime.ruling import Reason, Ruling, Verdict
+from differential.facts import Document, Facts, plain, put
+from differential.policies import Policy, generate
+
+UNIT = 10**8
+
+
+class Refused(Exception):
+    """The checks refused a generated policy: the generator, or the checks, are wrong."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """A policy, checked and compiled."""
+
+    policy: Policy
+    checked: CheckedModule
+    plan: Plan
+
+    def expect(self, document: Document) -> Ruling:
+        """What the reference interpreter says."""
+        policy = self.checked.policy
+        world = World(self.checked.schema, document, currency=policy.currency, timezone=policy.timezone, day_start_ns=policy.day_start_ns)
+        return reference.rule_on(self.checked, world)
+
+    def find(self, document: Document) -> Found:
+        """What the compiled policy says."""
+        bound = Bound(self.plan, document)
+        ruling, case = judge.judge(self.plan, bound)
+        fused = self.plan.fused(bound.ints) if self.plan.fused is not None and bound.ints is not None else None
+        return Found(ruling, case, fused)
+
+    def pair(self, document: Document) -> Pair:
+        found = self.find(document)
+        return Pair(document, self.expect(document), found)
+
+
+@dataclass(slots=True)
+class Found:
+    ruling: Ruling
+    case: Any
+    fused: tuple[int, int, int] | None
+
+    def at_bound(self) -> bool:
+        """Is a measure exactly at its bound, at the size asked for?"""
+        return self.case is not None and any(
+            s.rule.comparison and isinstance(s.observed, Fraction) and isinstance(s.bound, Fraction) and s.observed == s.bound for s in self.case.standings)
+
+
+@dataclass(slots=True)
+class Pair:
+    document: Document
+    expected: Ruling
+    found: Found
+
+    def disagreement(self, plan: Plan) -> str | None:
+        """What the two semantics, or the fast form, say differently; None if they agree."""
+        if self.expected != self.found.ruling:
+            return differences(self.expected, self.found.ruling)
+        return self._fused(plan) if self.found.fused is not None else None
+
+    def _fused(self, plan: Plan) -> str | None:
+        """The fast form tells the quantity, the verdict, the rules broken at n, and those that fail at the smaller size."""
+        assert self.found.fused is not None
+        permitted, broken, failing = self.found.fused
+        ruling = self.expected
+        assert ruling.requested is not None, "the fast form never answers without a size"
+        verdict = Verdict.DENY if permitted == 0 else Verdict.MODIFY if permitted < ruling.requested * UNIT else Verdict.ALLOW
+        said = (verdict, Fraction(permitted, UNIT), ids(plan, broken), ids(plan, failing & ~broken))
+        rules = [reason for reason in ruling.reasons if reason.kind not in ("system", "size")]
+        meant = (ruling.verdict, ruling.quantity, tuple(r.rule for r in rules if r.at == "n"), tuple(r.rule for r in rules if r.at == "x"))
+        return None if said == meant else f"fused: {said}\nmeant: {meant}"
+
+
+def ids(plan: Plan, mask: int) -> tuple[str, ...]:
+    return tuple(rule.id for position, rule in enumerate(plan.rules) if mask >> position & 1)
+
+
+def differences(expected: Ruling, found: Ruling) -> str:
+    """Field by field."""
+    lines = []
+    for name in Ruling.__dataclass_fields__:
+        left, right = getattr(expected, name), getattr(found, name)
+        if name != "lot" and left != right:
+            lines.append(f"{name}:\n  reference {left}\n  compiled  {right}")
+    return "\n".join(lines)
+
+
+def subject(seed: int, emitter: type[Fused] = Fused) -> Subject:
+    """The policy of this seed, checked and compiled."""
+    return compiled(generate(seed), emitter)
+
+
+def compiled(policy: Policy, emitter: type[Fused] = Fused) -> Subject:
+    checked, problems = check_source(Source(f"seed{policy.seed}.cap", policy.text))
+    if checked is None:
+        raise Refused(f"seed {policy.seed}: {[f'{p.code.id} {p.message}: {p.span.text}' for p in problems]}\n{policy.text}")
+    graph = build(checked)
+    assert not complaints(graph), (policy.seed, complaints(graph))
+    assembler = Assembler(graph, emitter)
+    return Subject(policy, checked, assembler.plan(assembler.generate()))
+
+
+def explore(subject: Subject, seed: int, rounds: int, judge_pair: Callable[[Document], Pair] | None = None) -> Iterator[Pair]:
+    """Pairs around *rounds* documents: as drawn, far out, exactly on the bounds that were met there, beside them, and broken."""
+    facts = Facts(subject.policy, seed)
+    ask = judge_pair or subject.pair
+    for _ in range(rounds):
+        base = facts.document()
+        pair = ask(base)
+        yield pair
+        knob = facts.pick(facts.knobs(base))
+        first, second = facts.two_settings(knob)
+        lot = pair.found.ruling.lot or Fraction(1, 2)
+        far = [ask(put(base, knob, plain(value))) for value in (first, second)]
+        yield from far
+        last = base
+        for root in roots(first, far[0].found.ruling, second, far[1].found.ruling)[:3]:
+            for value in (root, root + facts.pick((lot, -lot))):
+                text = plain(value)
+                if text is not None:
+                    last = put(base, knob, text)
+                    yield ask(last)
+        yield ask(facts.broken(last))
+        if facts.chance(0.5):
+            yield ask(facts.broken(base))
+
+
+def roots(first: Fraction, one: Ruling, second: Fraction, other: Ruling) -> list[Fraction]:
+    """Where the measures that were over their bounds at both settings of a knob would meet them, were they affine in it."""
+    found: list[Fraction] = []
+    beyond = {reason.rule: reason for reason in other.reasons}
+    for reason in one.reasons:
+        there = beyond.get(reason.rule)
+        if there is None:
+            continue
+        a, b = _excess(reason), _excess(there)
+        if a is not None and b is not None and a != b:
+            root = first - a * (second - first) / (b - a)
+            if root not in found and plain(root) is not None:
+                found.append(root)
+    return found
+
+
+def _excess(reason: Reason) -> Fraction | None:
+    if reason.at == "n" and isinstance(reason.observed, Fraction) and isinstance(reason.limit, Fraction):
+        return reason.observed - reason.limit
+    return None
+
+
