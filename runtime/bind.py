@@ -7,7 +7,7 @@ from typing import Any
 from caplex.runtime.book import Book
 from caplex.runtime.facts import World
 from caplex.runtime.grid import Grid
-from caplex.runtime.operators import rows_of
+from caplex.runtime.operators import TRAP, rows_of
 from caplex.runtime.plan import Override, Plan, RulePlan, SettingPlan, SlotSpec
 from caplex.runtime.values import ABSENT, UNLIMITED, Leaf, Unknown, floor_to, merge, unknown
 
@@ -197,8 +197,9 @@ class Bound:
             return None
         found: list[Any] = list(prelude)
         for number in self.plan.fused_slots:
-            value = scaled(self.slots[number], self.plan.slots[number].scale)
-            if value is _UNFIT:
+            value = self.slots[number]
+            value = TRAP if isinstance(value, Unknown) else scaled(value, self.plan.slots[number].scale)
+            if value is _UNFIT or (value is TRAP and number in self.plan.fused_known):
                 return None
             found.append(value)
         return tuple(found)
@@ -243,7 +244,7 @@ def scaled(value: Any, scale: int | None) -> Any:
         return number.numerator if number.denominator == 1 else _UNFIT
     if value is ABSENT:
         return None
-    return _UNFIT if isinstance(value, Unknown) or value is UNLIMITED else value
+    return _UNFIT if value is UNLIMITED else value
 
 
 def _tightest(setting: SettingPlan, matching: list[Override]) -> Override:

@@ -146,12 +146,12 @@ class Book:
 
     @cached_property
     def order_value(self) -> Any:
+        if isinstance(self.side, Unknown):
+            return self.side
         price, limit = self.world.cell("market", None, "price"), self.world.cell("intent", None, "limit_price")
         if self.side == "buy" and limit is not ABSENT:
             lost = merge(price, limit)
             price = lost if lost is not None else max(price, limit)
-        if isinstance(self.side, Unknown):
-            return self.side
         return price * self.world.unit_factor(None)
 
     # ── the whole book ───────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,26 @@ from typing import Any
 from caplex.runtime.values import ABSENT, UNLIMITED, Truth, Unknown, both, either, merge, unknown
 
 Row = Any
+
+
+class Unusable(Exception):
+    """The fused form touched a reading that cannot be used: the traced form must answer."""
+
+
+class _Trap:
+    """Stands in the fused form for an unusable reading. Whoever touches it leaves; whoever is short-circuited past it does not."""
+
+    __slots__ = ()
+
+    def _leave(self, *_: object) -> Any:
+        raise Unusable
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _leave
+    __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _leave
+    __eq__ = __ne__ = __hash__ = _leave  # type: ignore[assignment]
+
+
+TRAP = _Trap()
 RowReading = Callable[[Row], Any]
 
 

@@ -197,6 +197,8 @@ class Plan:
     emits: tuple[tuple[str, Condition | None, tuple[Any, ...]], ...]
     fused: Fusion | None = None
     fused_slots: tuple[int, ...] = ()
+    fused_known: frozenset[int] = frozenset()
+    """Slots whose presence alone is asked for: the fused form cannot answer when they are unusable."""
     python: str = ""
     graph_text: str = ""
     hash: str = ""

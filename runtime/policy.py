@@ -9,6 +9,7 @@ from caplex.runtime.bind import Bound
 from caplex.runtime.decision import Decision
 from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
+from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Ruling
 
@@ -102,8 +103,12 @@ class Policy:
                 bound = self.bind(facts)[1]
         else:
             facts, bound = self.bind(facts)
-        ints = bound.ints
-        core = self._fused(ints) if ints is not None else None  # type: ignore[misc]
+        core = None
+        if bound.ints is not None:
+            try:
+                core = self._fused(bound.ints)  # type: ignore[misc]
+            except Unusable:
+                pass  # the traced form says which reading it was
         return Decision(self, facts, bound, core)  # type: ignore[arg-type]
 
     def ruling(self, facts: Mapping[str, Any] | Facts) -> Ruling:

@@ -183,7 +183,14 @@ TraceState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class LimitSource:
-    """Where a bound came from: a setting, the override that won, and its place."""
+    """Where a bound came from: a setting, the override that won, and its place.
+
+    Attributes:
+        override: Kind of the override that was in force; None is the default.
+        key: What the override is for, ``symbol "BTCUSDT"``.
+        origin: Who set the default: policy, use, file …, environment, --set.
+        source: ``desk.cap:20``.
+    """
 
     text: str
     setting: str | None = None
@@ -192,6 +199,10 @@ class LimitSource:
     approved_by: str | None = None
     ticket: str | None = None
     source: str | None = None
+    key: str | None = None
+    value: Shown = None
+    unit: Unit = None
+    origin: str = "policy"
 
 
 @dataclass(frozen=True, slots=True)

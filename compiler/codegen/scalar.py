@@ -34,6 +34,7 @@ class Fused:
         self.graph = graph
         self.constants: dict[str, Any] = {}
         self.slots: list[int] = []
+        self.known: set[int] = set()
         self.lines: list[str] = []
         self._nums: dict[int, Num] = {}
         self._texts: dict[int, str] = {}
@@ -92,7 +93,7 @@ class Fused:
             self._say(f"if {' or '.join(tests)}: return None")
         phases = max((rule.phase for rule in graph.rules), default=0)
         if phases:
-            self._say("if not snap(n, c, lot, most, least): return None")
+            self._say("if n < lot or most < lot or c < n < least: return None")
         self._say("mask = 0")
         closing = self._mask(r for r in rules if r.skipped or r.opening_only)
         hard = self._mask(r for r in rules if not (r.skipped or r.opening_only or r.effect == "reduce"))
@@ -136,6 +137,7 @@ class Fused:
             if trip.condition is not None and trip.confirm is not None:
                 self._say(f"if {self._bool(trip.condition)}: return None  # {rule.id} waits for confirmation")
         condition = self._condition(rule)
+        self._guard(rule)
         if rule.reserve is not None:
             assert rule.observed is not None and rule.bound is not None
             left, right, _, _ = align(self._num(rule.observed), self._difference(rule.bound, rule.reserve))
@@ -144,6 +146,17 @@ class Fused:
             self._say(f"if {condition}: return None  # {rule.id}")
         else:
             self._say(f"if {condition}: mask |= {1 << rule.position}  # {rule.id}")
+
+    def _guard(self, rule: RuleNode) -> None:
+        """A first rule that reads one value and nothing else denies by itself when that is unusable: tell it here."""
+        simple = rule.when is None and rule.monitor is None and not rule.waivers and not rule.trips and set(TRADING) <= set(rule.actions)
+        hard = rule.effect == "deny" and not (rule.skipped or rule.opening_only or rule.overridable or rule.unless_worse or rule.reserve)
+        if rule.position == 0 and simple and hard and rule.kind != "switch" and len(rule.reads) == 1 and not self.graph.policy.sys_listed:
+            (slot,) = rule.reads
+            if not self.graph.slots[slot].optional and self.graph.slots[slot].kind == "field":
+                if slot not in self.slots:
+                    self.slots.append(slot)
+                self._say(f"if s{slot} is TRAP: return (0, {-1 - slot}, 0)  # {rule.id} cannot be evaluated")
 
     def _difference(self, left: int, right: int) -> Num:
         a, b, scale, den = align(self._num(left), self._num(right))
@@ -239,7 +252,7 @@ class Fused:
         if found is None:
             found = self._make_num(number)
             node = self.graph.nodes[number]
-            if self._uses[number] > 1 and node.op not in ("const", "slot", "size") and found.constant is None:
+            if self._uses[number] > 1 and node.op not in ("const", "slot", "size") and not found.code.isidentifier() and found.constant is None:
                 self._say(f"v{number} = {found.code}")
                 found = Num(f"v{number}", found.scale, found.den)
             self._nums[number] = found
@@ -328,7 +341,11 @@ class Fused:
                 opposite = {"lt": "ge", "le": "gt", "ge": "lt", "gt": "le"}.get(inner.op)
                 return self._compare(opposite, inner.args) if opposite else f"(not {self._bool(args[0])})"
             case "known":
-                return f"({self._any(args[0])} is not None)"
+                value = self._any(args[0])
+                if not value.startswith("s") or not value[1:].isdigit():
+                    raise NotFusable("presence of a computed value")
+                self.known.add(int(value[1:]))
+                return f"({value} is not None)"
             case "in":
                 return self._in(args)
             case "multiple":

@@ -76,11 +76,8 @@ ROW_DERIVED: Final[dict[str, tuple[Derived, ...]]] = {
 }
 """Computed fields of rows, read through the variable of an aggregate."""
 
-PLAIN_OPTIONAL: Final = frozenset({
-    "intent.symbol", "intent.side", "intent.account", "intent.venue", "intent.delta", "intent.amount",
-    "fills.notional", "order_events.notional",
-})
-"""Optional because some actions go without; a rule that reads one without `else` needs it, and missing is SYS-001."""
+PLAIN_OPTIONAL: Final = frozenset({"fills.notional", "order_events.notional"})
+"""Optional because quantity and price give them as well; readable without `else`."""
 
 FUNCTIONS: Final = ("abs", "max", "min", "clamp")
 AGGREGATES: Final = ("sum", "count", "max", "min", "any", "all")

@@ -101,6 +101,8 @@ class Infer(Calls):
                 found = units.product(left_type, right_type)
                 code, verb = codes_types.BAD_PRODUCT, "multiplied by"
             case "/":
+                if self.is_zero(right):
+                    return self.say(at(codes_types.BAD_QUOTIENT, "nothing can be divided by 0", right.span, "is zero"))
                 found = units.quotient(left_type, right_type, self._whole(right))
                 code, verb = codes_types.BAD_QUOTIENT, "divided by"
             case "of":
@@ -125,7 +127,7 @@ class Infer(Calls):
                                also=[(expr.right.span, "")]))
         whole = self._whole(expr.right)
         if left_type.of is not None and whole is not None and left_type.of != whole:
-            return self.other_whole(expr.left, left_type.of, expr.right, whole)
+            return self.other_whole(expr.left, left_type.of, expr.right, whole, "taken of")
         if right_type.kind is Kind.INSTANT:
             return self.two(codes_types.BAD_PRODUCT, "an instant has no share", expr.left, left_type, expr.right, right_type)
         return units.product(units.RATIO if left_type.of is not None else left_type, units.plain(right_type)) or units.UNKNOWN

@@ -314,11 +314,13 @@ class Items(Infer):
                         self.say(at(codes_types.WRONG_TYPE, f"leverage is a number, not {units.noun(type_)}", step.leverage.span, units.noun(type_)))
 
     def _allocate(self, allocate: ast.Allocate) -> None:
-        for clause in allocate.clauses:
-            if clause.kind == "freeze when":
-                self.condition(clause.value)
-            else:
-                self.expect(clause.value, units.RATIO, f"`{clause.kind}`")
+        """Optional metrics may be read as they are: an unusable one refuses the plan."""
+        with self.standing(Place(text=True)):
+            for clause in allocate.clauses:
+                if clause.kind == "freeze when":
+                    self.condition(clause.value)
+                else:
+                    self.expect(clause.value, units.RATIO, f"`{clause.kind}`")
 
     # ── tests, properties ────────────────────────────────────────────────────────────────────────────
 

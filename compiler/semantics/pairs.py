@@ -70,7 +70,7 @@ class Pairs(Resolver):
             if found.kind is Kind.MONEY:
                 return type_.kind in (Kind.MONEY, Kind.PRICE) and found.currency == type_.currency
             return type_.kind in (Kind.RATIO, Kind.COUNT, Kind.QUANTITY, Kind.RATE) or (
-                type_.kind in (Kind.MONEY, Kind.PRICE) and self._is_zero(expr))
+                type_.kind in (Kind.MONEY, Kind.PRICE) and self.is_zero(expr))
         if found.kind is not type_.kind or not units.same_currency(found, type_):
             return found.kind is Kind.NOMINAL and type_.kind is Kind.TEXT
         return found.kind is not Kind.NOMINAL or found.name == type_.name
@@ -86,7 +86,7 @@ class Pairs(Resolver):
             self.say(at(codes_types.WRONG_TYPE, f"{what} is {units.noun(type_)}, not {units.noun(found)}", expr.span, units.noun(found),
                         help=_example(type_)))
 
-    def _is_zero(self, expr: ast.Expr) -> bool:
+    def is_zero(self, expr: ast.Expr) -> bool:
         try:
             return evaluate(expr) == 0
         except NotConstant:
@@ -180,7 +180,7 @@ class Pairs(Resolver):
     def _settle_number(
         self, bare: ast.Expr, partner: ast.Expr, type_: Type, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type, verb: str
     ) -> Type:
-        if type_.kind in (Kind.MONEY, Kind.PRICE) and not self._is_zero(bare):
+        if type_.kind in (Kind.MONEY, Kind.PRICE) and not self.is_zero(bare):
             return self._bare_number(bare, partner)
         if type_.kind not in (Kind.MONEY, Kind.PRICE, Kind.QUANTITY, Kind.RATIO, Kind.COUNT, Kind.RATE):
             return self._mismatch(left, left_type, right, right_type, verb)
@@ -198,7 +198,8 @@ class Pairs(Resolver):
         for share, share_type, whole, whole_type in ((right, right_type, left, left_type), (left, left_type, right, right_type)):
             if share_type.kind is Kind.RATIO and not share_type.bare and (whole_type.kind in _AMOUNTS or isinstance(share, _SHARES)) \
                     and whole_type.numeric and whole_type.kind is not Kind.RATIO:
-                message = f"{units.noun(whole_type)} cannot be {verb} {units.noun(share_type)}"
+                noun = "a multiple" if isinstance(share, ast.Multiple) else units.noun(share_type)
+                message = f"{units.noun(whole_type)} cannot be {verb} {noun}"
                 return self._percent_of_what(share, share_type, whole_type, message, (Label(whole.span),), start=left)
         code = codes_types.INCOMPARABLE if verb == "compared with" else codes_types.MIXED_SUM
         help = None
@@ -213,7 +214,8 @@ class Pairs(Resolver):
         literal = isinstance(share, _SHARES)
         base = _SHARE_OF_WHAT.get(whole.kind)
         help = f"write `{share.span.text} of {base}`" if base else f"write `{share.span.text} of` and what it is a share of"
-        question = "percent of what?" if literal or share_type.name != "number" else "how much of what?"
+        times = isinstance(share, ast.Multiple) or (not literal and share_type.name == "number")
+        question = "times what?" if times else "percent of what?"
         return self.say(Diagnostic(codes_types.PERCENT_OF_WHAT, message, (start or share).span, (*others, Label(share.span, question, True)), help=help))
 
     def _bare_number(self, bare: ast.Expr, partner: ast.Expr | None = None) -> Type:
@@ -232,9 +234,9 @@ class Pairs(Resolver):
             help=f'convert it: `… * fx["{foreign}{own}"].rate`' if len(foreign) == len(own) == 3 else None,
         ))
 
-    def other_whole(self, left: ast.Expr, left_of: str, right: ast.Expr, right_of: str) -> Type:
+    def other_whole(self, left: ast.Expr, left_of: str, right: ast.Expr, right_of: str, verb: str = "compared with a share of") -> Type:
         return self.say(Diagnostic(
-            codes_types.OTHER_WHOLE, f"a share of `{left_of}` cannot be compared with a share of `{right_of}`", left.span.to(right.span),
+            codes_types.OTHER_WHOLE, f"a share of `{left_of}` cannot be {verb} `{right_of}`", left.span.to(right.span),
             (Label(left.span, f"of `{left_of}`"), Label(right.span, f"of `{right_of}`", primary=True)),
             help="compare the amounts",
         ))

@@ -281,6 +281,9 @@ class Resolver:
             fields = list(section.fields) if section is not None else [*scope.imports[name].settings, *scope.imports[name].lets]
             return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is {what}, not a value", expr.span, "which of its fields?",
                                help=f"it has {listing(fields)}" if fields else None))
+        if known := [derived for derived in DERIVED if derived.startswith(name + ".")]:
+            return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is a section, not a value", expr.span, "which of its fields?",
+                               help=f"there are {listing(known)}"))
         if want is not None and want.kind is Kind.ENUM:
             return self.say(at(codes.UNKNOWN_MEMBER, f"`{name}` is not one of {listing(want.members, most=20)}", expr.span, "unknown member",
                                help=guess(name, want.members)))
@@ -381,10 +384,11 @@ class Resolver:
         if section is not None and section.shape in ("list", "history"):
             return self.say(at(codes.INCOMPLETE_READ, f"`{path[0]}` has many rows", expr.span, "which row?",
                                help=f"aggregate over them: `sum(x.{path[-1]} for x in {path[0]})`"))
-        own = [path for path in self._paths() if path.rpartition(".")[0] == ".".join(path[:1])] if section is None else []
-        fields = [f"{path[0]}.{name}" for name in section.fields] if section is not None else own
+        fields = [f"{path[0]}.{name}" for name in section.fields] if section is not None else []
         fields += [name for name in DERIVED if name.startswith(path[0] + ".")]
-        found = near(dotted, fields) or near(dotted, self._paths())
+        # Compared without the section that they share, which would make everything look near.
+        own = near(dotted.partition(".")[2], [name.partition(".")[2] for name in fields])
+        found = f"{path[0]}.{own}" if own is not None else near(dotted, self._paths()) if not fields or len(path) != 2 else None
         if found is None and fields:
             return self.say(at(codes.UNKNOWN_FIELD, f"no field is named `{dotted}`", expr.span, "unknown field",
                                help=f"`{path[0]}` has {listing([field.partition('.')[2] for field in fields])}"))

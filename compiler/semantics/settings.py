@@ -165,7 +165,8 @@ class _Settings:
             return
         if one.node.hard or (one.node.safer is not None and not one.node.open):
             self._must_tighten(one, default, value, None, given.origin)
-        one.value, one.origin = value, given.origin
+        if len(self._infer.problems) == before:
+            one.value, one.origin = value, given.origin
 
     def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr | None, origin: str = "use") -> None:
         safer = one.node.safer

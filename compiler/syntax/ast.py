@@ -12,7 +12,6 @@ from typing import Literal, TypeVar, dataclass_transform
 
 from caplex.compiler.source import Span
 
-
 _T = TypeVar("_T")
 
 

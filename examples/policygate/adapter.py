@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -140,7 +141,9 @@ def facts_of(given: Document) -> dict[str, Any]:
 
 
 def evaluate(given: Document) -> dict[str, Any]:
-    decision = _load(policy_text(given["policy"])).decide(facts_of(given))
+    with _translating():
+        text, facts = policy_text(given["policy"]), facts_of(given)
+    decision = _load(text).decide(facts)
     rules = [reason.code or reason.rule for reason in decision.reasons] + [told.rule for told in decision.monitored]
     modified = decision.verdict == caplex.Verdict.MODIFY
     return {
@@ -155,16 +158,25 @@ ANSWERS = {"evaluate": evaluate}
 
 def answer(line: str) -> dict[str, Any]:
     try:
-        case = json.loads(line, parse_float=Decimal, object_hook=_number)
-        if case["kind"] not in ANSWERS:
-            raise Refused(f"kind {case['kind']!r} is not answered yet")
-        return ANSWERS[case["kind"]](case["input"])
+        with _translating():
+            case = json.loads(line, parse_float=Decimal, object_hook=_number)
+            kind, given = case["kind"], case["input"]
+        if kind not in ANSWERS:
+            raise Refused(f"kind {kind!r} is not answered yet")
+        return ANSWERS[kind](given)
     except caplex.PolicyError as error:
         return {"refused": True, "error": "; ".join(diagnostic.message for diagnostic in error.diagnostics)}
     except Refused as error:
         return {"refused": True, "error": str(error)}
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    """What goes wrong while a document is read is the document's fault."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return {"refused": True, "error": f"not a PolicyGate document: {error!r}"}
+        raise Refused(f"not a PolicyGate document: {error!r}") from error
 
 
 def _number(document: dict[str, Any]) -> Any:

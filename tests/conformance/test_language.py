@@ -17,7 +17,6 @@ from ruamel.yaml import YAML
 import caplex
 from caplex.compiler import driver, reference
 from caplex.compiler.source import Source
-from caplex.runtime import judge
 from caplex.runtime.facts import World
 from caplex.runtime.ruling import Ruling
 
@@ -119,10 +118,7 @@ def by_reference(text: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def by_judge(text: str, facts: dict[str, Any]) -> dict[str, Any]:
-    plan = compiled(text).plan
-    head = plan.header
-    world = World(plan.schema, facts, currency=head.currency, timezone=head.timezone, day_start_ns=head.day_start_ns)
-    return of_ruling(judge.rule_on(plan, world))
+    return of_ruling(compiled(text).ruling(facts))
 
 
 def by_decide(text: str, facts: dict[str, Any]) -> dict[str, Any]:
