@@ -28,8 +28,7 @@ def check_source(
     if module is None:
         return None, ordered(problems)
     identity = str((base / Path(source.name).name).resolve()) if base is not None else source.name
-    folder = Path(source.name).parent if base is not None else None
-    checked, found = analyse(module, load=Files(ids, identity, folder), settings=settings, mode=mode, identity=identity)
+    checked, found = analyse(module, load=Files(ids, identity, base), settings=settings, mode=mode, identity=identity)
     return checked, ordered([*problems, *found])
 
 

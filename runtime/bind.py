@@ -62,6 +62,8 @@ class Bound:
                 return self.now
             case "fold":
                 return self.plan.folds[number](self.world, self.slots)
+            case "permitted":
+                return ZERO
 
     def _field(self, spec: SlotSpec) -> Any:
         key: Any = spec.key_text
@@ -73,7 +75,16 @@ class Bound:
                 return unknown("SYS-001", f"/{spec.section}", "missing")
         if spec.section == "intent" and spec.name == "side":
             return self.book("side")
-        return self.world.cell(spec.section, key, spec.name)
+        value = self.world.cell(spec.section, key, spec.name)
+        if value is ABSENT and not spec.optional:
+            return unknown("SYS-001", self.world.path(spec.section, key, spec.name), "missing")
+        return value
+
+    def settle(self, permitted: Fraction) -> None:
+        """Tell the texts and labels, which are evaluated after the verdict, what is permitted."""
+        for number, spec in enumerate(self.plan.slots):
+            if spec.kind == "permitted":
+                self.slots[number] = permitted
 
     def setting_in_force(self, name: str) -> tuple[Any, Override | None]:
         """Value of a setting here, and the override that gave it."""

@@ -132,7 +132,7 @@ class Book:
 
     @cached_property
     def c(self) -> Fraction:
-        if self.action not in ("open", "close", "adjust"):
+        if isinstance(self.action, Unknown) or self.action not in ("open", "close", "adjust"):
             return ZERO
         if self.action == "open" and self.world.claim("position_side") in ("long", "short"):
             return ZERO

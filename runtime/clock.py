@@ -79,8 +79,8 @@ def from_datetime(value: datetime) -> int:
 
 
 def format_instant(ns: int) -> str:
-    """UTC with six digits; what is finer is cut."""
-    moment = _datetime(ns)
+    """UTC with six digits; what is finer is cut, what lies beyond the calendar is shown as its end."""
+    moment = _datetime(min(max(ns, _FIRST), _LAST))
     day = f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
     return f"{day}T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}.{moment.microsecond:06d}Z"
 

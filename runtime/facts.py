@@ -36,7 +36,7 @@ class Facts:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         self.bound: dict[Any, Any] = {}
-        self._hash: str | None | Literal[False] = False
+        self._hash: str | Literal[False] | None = False
 
     @property
     def hash(self) -> str | None:
@@ -260,6 +260,11 @@ class World:
     @cached_property
     def _indices(self) -> dict[str, dict[str, list[Row]]]:
         return {}
+
+    def path(self, section: str, key: str | None, field: str) -> str:
+        """JSON pointer of a field: of the one record, or of the row of *key* (None: the intent's own), there or not."""
+        row = self.row(section, key)
+        return (row.path if isinstance(row, Row) else self._where(self.schema.sections[section], key)) + pointer(field)
 
     def _where(self, spec: SectionSpec, key: str | None) -> str:
         base = pointer("inputs", spec.name) if spec.inputs else pointer(PLACES.get(spec.name, spec.name))

@@ -59,7 +59,7 @@ class Layout:
     def __init__(self, schema: Schema, document: Any) -> None:
         self.schema = schema
         self.problems: list[Leaf] = []
-        self.tables: dict[str, list[Entry] | None] = {name: None for name in schema.sections}
+        self.tables: dict[str, list[Entry] | None] = dict.fromkeys(schema.sections)
         self.events: dict[str, list[Entry]] = {}
         self.history: Mapping[str, Any] | None = None
         self.switches: dict[str, Any] | list[Any] | None = None
@@ -95,7 +95,7 @@ class Layout:
         self._say(path, "wrong-type", shown(value), "a list")
         return False
 
-    def _known(self, data: Mapping[str, Any], allowed: Iterable[str], path: str) -> None:
+    def _known(self, data: Mapping[Any, Any], allowed: Iterable[str], path: str) -> None:
         names = dict.fromkeys(allowed)
         for key in data:
             if not isinstance(key, str):
@@ -203,7 +203,7 @@ class Layout:
             self._unique(section, entries, dimension)
         self.tables[section.name] = entries
 
-    def _keyed(self, section: SectionSpec, value: Mapping[str, Any], path: str, dimension: str) -> list[Entry]:
+    def _keyed(self, section: SectionSpec, value: Mapping[Any, Any], path: str, dimension: str) -> list[Entry]:
         found: list[Entry] = []
         self._object(value, path)
         for key, row in value.items():

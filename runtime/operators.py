@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from caplex.runtime.layout import pointer
 from caplex.runtime.values import ABSENT, UNLIMITED, Truth, Unknown, both, either, merge, unknown
 
 Row = Any
@@ -31,9 +32,10 @@ TRAP = _Trap()
 RowReading = Callable[[Row], Any]
 
 
-def need(value: Any, path: str) -> Any:
-    """An optional reading that must be there."""
-    return unknown("SYS-001", path, "missing") if value is ABSENT else value
+def need(row: Row, field: str) -> Any:
+    """An optional field of a row that must be there."""
+    value = row.cell(field)
+    return unknown("SYS-001", row.path + pointer(field), "missing") if value is ABSENT else value
 
 
 def instead(value: Any, fallback: Any) -> Any:

@@ -26,12 +26,13 @@ class SlotSpec:
 
     Attributes:
         kind: field (section, field, key) · book (name) · setting (name) · switch (id) · counter (name) · now · fold (function
-            index) · text (intent's derived side).
+            index) · permitted (known after the verdict).
         scale: Decimal places that the fast form keeps; None for values that are not numbers.
         key_slot: Slot whose text is the key of the row.
+        optional: Absence may be seen; a reading that is needed is unknown when it is absent.
     """
 
-    kind: Literal["field", "book", "setting", "switch", "counter", "now", "fold"]
+    kind: Literal["field", "book", "setting", "switch", "counter", "now", "fold", "permitted"]
     name: str
     section: str = ""
     key_text: str | None = None
@@ -41,7 +42,7 @@ class SlotSpec:
     fold: int | None = None
 
     def key(self) -> tuple[Any, ...]:
-        return (self.kind, self.name, self.section, self.key_text, self.key_slot, self.fold)
+        return (self.kind, self.name, self.section, self.key_text, self.key_slot, self.fold, self.optional)
 
     def __str__(self) -> str:
         at = f'["{self.key_text}"]' if self.key_text is not None else f"[s{self.key_slot}]" if self.key_slot is not None else ""

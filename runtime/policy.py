@@ -24,12 +24,11 @@ class Policy:
         hash: ``sha256:…`` of all sources; settings_hash: of the resolved settings.
     """
 
-    __slots__ = ("_fused", "_key", "plan")
+    __slots__ = ("_fused", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._fused = plan.fused
-        self._key = (plan.hash, plan.settings_hash, plan.header.mode)
 
     @property
     def name(self) -> str:
@@ -90,18 +89,16 @@ class Policy:
         """Facts with every slot of this policy filled; reused when the same `Facts` comes again."""
         if not isinstance(facts, Facts):
             facts = Facts(facts)
-        bound = facts.bound.get(self._key)
+        bound = facts.bound.get(self)
         if bound is None:
-            bound = facts.bound[self._key] = Bound(self.plan, facts.document)
+            bound = facts.bound[self] = Bound(self.plan, facts.document)
         return facts, bound
 
     def decide(self, facts: Mapping[str, Any] | Facts) -> Decision:
         """Decide one intent. Pure; never raises on bad facts: it denies, and says which."""
-        if facts.__class__ is Facts:
-            bound = facts.bound.get(self._key)  # type: ignore[union-attr]
-            if bound is None:
-                bound = self.bind(facts)[1]
-        else:
+        try:
+            bound = facts.bound[self]  # type: ignore[union-attr]
+        except (AttributeError, KeyError):
             facts, bound = self.bind(facts)
         core = None
         if bound.ints is not None:

@@ -18,7 +18,6 @@ from caplex.runtime.canonical import (
     printed,
     printed_pair,
 )
-from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_duration, format_instant, short_instant
 from caplex.runtime.ruling import Shown, Unit
 from caplex.runtime.schema import Kind, Type

@@ -121,7 +121,7 @@ def divide(left: Any, right: Any, path: str = "") -> Any:
     lost = merge(left, right)
     if not isinstance(right, Unknown) and right <= 0:
         here = Leaf("SYS-006", path, "divisor", str(right), "> 0")
-        return Unknown({here} | (lost.leaves if lost else frozenset()))
+        return Unknown({here} | (lost.leaves if lost is not None else frozenset()))
     return Fraction(left) / right if lost is None else lost
 
 

@@ -21,6 +21,7 @@ from caplex.runtime.plan import (
     RulePlan,
     SettingPlan,
     SizePlan,
+    SlotSpec,
     TripPlan,
     WaiverPlan,
 )
@@ -176,9 +177,8 @@ def setting(graph: RuleGraph, name: str) -> SettingPlan:
         section, _, field = dimension.rpartition(".")
         if not section:
             section, field = ("intent", dimension) if graph.schema.field("intent", dimension) else (dimension, "value")
-        if graph.schema.field(section, field) is None:
-            field = next(iter(graph.schema.sections[section].fields))
-        return slots["field", field, section, None, None, None]
+        spec = graph.schema.field(section, field) or next(iter(graph.schema.sections[section].fields.values()))
+        return slots[SlotSpec("field", spec.name, section, optional=spec.optional).key()]
 
     overrides = tuple(
         Override(o.kind, tuple((text, slot_of(d)) for d, text in o.scopes), tuple(d for d, _ in o.scopes),

@@ -1,8 +1,11 @@
 """Exact numbers as integer source text: a value is ``code / (10**scale · den)`` with a scale known at compile time."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+_MULTIPLE = re.compile(r"\((\w+) \* (\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ def product(*factors: str | int) -> str:
             number *= factor
         elif factor.lstrip("-").isdigit():
             number *= int(factor)
+        elif found := _MULTIPLE.fullmatch(factor):
+            number *= int(found[2])
+            texts.append(found[1])
         elif factor:
             texts.append(factor)
     if number == 0:

@@ -65,7 +65,8 @@ class Fused:
 
     def _start(self, rules: list[RuleNode]) -> None:
         self.lines, self._nums, self._texts = [], {}, {}
-        roots = [n for r in rules for n in (r.broken, r.when, r.reserve, r.bound, *(w.when for w in r.waivers), *(t.condition for t in r.trips))]
+        roots = [n for r in rules for n in (r.broken, r.when, *(w.when for w in r.waivers), *(t.condition for t in r.trips))]
+        roots += [n for r in rules if r.reserve is not None for n in (r.reserve, r.bound, r.observed)]
         self._uses = Counter(arg for n in self.graph.reach(*roots) for arg in self.graph.nodes[n].args)
         self._uses.update(n for n in roots if n is not None)
 
@@ -166,7 +167,7 @@ class Fused:
 
     def _permit(self, rules: list[RuleNode], hard: int, closing: int) -> None:
         policy = self.graph.policy
-        self._say("if not mask and not n % lot and n <= most and (n >= least or n <= c): return (n, 0, 0)")
+        self._say("if not mask and n <= most and (n >= least or n <= c) and not n % lot: return (n, 0, 0)")
         if policy.rounding_never or policy.modify_never:
             self._say("return None")
             return
@@ -241,7 +242,7 @@ class Fused:
                 return isinstance(node.payload, Fraction)
             case "slot":
                 return self.graph.slots[node.payload].scale is not None
-            case "need" | "else":
+            case "else":
                 return self._numeric(node.args[0])
             case "if":
                 return self._numeric(node.args[1])
@@ -279,10 +280,6 @@ class Fused:
                 if scale is None:
                     raise NotFusable("text where a number belongs")
                 return Num(self._slot(number), scale)
-            case "need":
-                value = self._num(args[0])
-                self._say(f"if {value.code} is None: return None")
-                return value
             case "else":
                 value, fallback = self._num(args[0]), self._num(args[1])
                 if value.den or fallback.den or fallback.scale > value.scale:
@@ -402,10 +399,6 @@ class Fused:
                 return str(node.payload) if isinstance(node.payload, bool) else self._constant(node.payload)
             case "slot":
                 return self._slot(number)
-            case "need":
-                value = self._text(node.args[0])
-                self._say(f"if {value} is None: return None")
-                return value
             case "else" | "if":
                 parts = [self._text(a) for a in node.args[-2:]]
                 if node.op == "if":

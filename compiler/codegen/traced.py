@@ -85,7 +85,8 @@ class Traced:
             case "fold":
                 return self._fold(node.payload, said)
             case "need":
-                return f"need({said[node.args[0]]}, {self.constant('/' + str(node.payload).replace('.', '/'))})"
+                variable, field = self.graph.nodes[node.args[0]].payload
+                return f"need(row_{variable}, {self.constant(field)})"
             case "set":
                 return f"members({', '.join(said[a] for a in node.args)})"
         return BINARY[node.op].format(*(said[a] for a in node.args))

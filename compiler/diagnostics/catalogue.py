@@ -6,8 +6,12 @@ from types import ModuleType
 
 from caplex.compiler.diagnostics import (
     codes_input,
+    codes_lint,
     codes_names,
+    codes_rules,
+    codes_sizing,
     codes_stages,
+    codes_switches,
     codes_syntax,
     codes_types,
 )
@@ -18,7 +22,11 @@ MODULES: tuple[ModuleType, ...] = (
     codes_syntax,
     codes_names,
     codes_types,
+    codes_rules,
     codes_stages,
+    codes_sizing,
+    codes_switches,
+    codes_lint,
     codes_input,
 )
 

@@ -42,7 +42,7 @@ NOT_DECIMAL = Code(
     '{"account": {"equity": "1000"}}',
 )
 WRONG_TYPE = Code(
-    "CAP907", "wrong-type", _E, "A value of another type than its field",
+    "CAP907", "fact-of-wrong-type", _E, "A value of another type than its field",
     "Nothing is converted by guessing: a list is no number, and the text `yes` is no truth.",
     '{"intent": {"reduce_only": "yes"}}',
     '{"intent": {"reduce_only": true}}',
@@ -86,7 +86,7 @@ NO_ZONE = Code(
     '{"now": "2026-01-05T15:00:00Z"}',
 )
 UNKNOWN_SETTING = Code(
-    "CAP915", "unknown-setting", _E, "A setting that the policy does not declare",
+    "CAP915", "input-unknown-setting", _E, "A setting that the policy does not declare",
     "A misspelt setting would leave the limit where it was while somebody believes that it moved.",
     "caplex decide desk.cap --facts facts.json --set max_positon=5%",
     "caplex decide desk.cap --facts facts.json --set max_position=5%",

@@ -151,5 +151,10 @@ BAD_INPUT = Code(
     "input regime { risk : ratio within 100%..0% }",
     "input regime { risk : ratio within 0%..100% }",
 )
+TOO_DEEP = Code(
+    "CAP226", "too-deep", _E, "Definitions or imports that nest too deeply",
+    "Each step is harmless, all together no reader and no machine can follow them.",
+    "let a1 = a0 + 1\nlet a2 = a1 + 1   # … and so on, two hundred times",
+)
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

@@ -36,7 +36,7 @@ REARM_KEEPS_TRIP = Code(
     "kill switch KILL-010 { trip when account.day_loss >= 500 USD while tripped deny opening rearm when (account.day_loss < 400 USD) }",
 )
 SELF_LOCKING = Code(
-    "CAP606", "self-locking-switch", _E, "A switch that can lock itself for ever",
+    "CAP606", "self-locking-switch", Level.WARNING, "A switch that can lock itself for ever",
     "A drawdown from the high-water mark cannot recover while nothing may be opened: no operator, no time and no flat book makes the "
     "condition true. `rearm never` says so plainly; a rebase, or a flat book as an alternative, mends it.",
     'kill switch KILL-010 { trip when account.drawdown >= 10% while tripped deny opening rearm by 1 of "risk" and when (account.drawdown < 8%) }',

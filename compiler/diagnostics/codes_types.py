@@ -32,8 +32,8 @@ BAD_QUOTIENT = Code(
 INCOMPARABLE = Code(
     "CAP305", "incomparable", _E, "A comparison of different kinds",
     "A duration and a count have no order between them.",
-    "rule EXEC-010 { deny when venue[\"X\"].latency else 0s > 5 }",
-    "rule EXEC-010 { deny when venue[\"X\"].latency else 0s > 5s }",
+    "rule EXEC-010 { deny when (venue[\"X\"].latency else 0s) > 5 }",
+    "rule EXEC-010 { deny when (venue[\"X\"].latency else 0s) > 5s }",
 )
 CURRENCIES = Code(
     "CAP306", "mixed-currencies", _E, "Amounts in different currencies",

@@ -175,9 +175,15 @@ class Builder:
 
     def bare(self, node: ast.Expr) -> int:
         """A reading whose absence may be seen: under `else` and `is known`."""
-        number = self.expr(node)
-        found = self.graph.nodes[number]
-        return found.args[0] if found.op == "need" else number
+        binding = self.checked.bindings.get(node.id) if isinstance(node, ast.Read) else None
+        match binding:
+            case LetBinding():
+                return self.bare(binding.value)
+            case FieldBinding():
+                return self._field(binding, optional=binding.field.optional)
+            case RowBinding():
+                return self.graph.add("row", (), (binding.variable, binding.field.name), binding.field.type)
+        return self.expr(node)
 
     def read(self, node: ast.Read) -> int:
         graph, binding = self.graph, self.checked.bindings[node.id]
@@ -194,32 +200,29 @@ class Builder:
                 return self.derived(binding.name)
             case RowBinding():
                 row = graph.add("row", (), (binding.variable, binding.field.name), binding.field.type)
-                return graph.add("need", (row,), binding.field.path, binding.field.type) if binding.field.optional else row
+                return graph.add("need", (row,), None, binding.field.type) if binding.field.optional else row
             case SwitchBinding():
                 return graph.slot(SlotSpec("switch", binding.switch), TEXT)
             case FieldBinding():
                 return self._field(binding)
         raise AssertionError(f"a bare section is no value: {node.name}")
 
-    def _field(self, binding: FieldBinding) -> int:
+    def _field(self, binding: FieldBinding, *, optional: bool = False) -> int:
         section, field = binding.section.name, binding.field
         if binding.key is None:
             special = {"intent.quantity": "intent.quantity", "position.quantity": "position.quantity", "intent.side": "intent.side"}
             if field.path in special:
                 return self.derived(special[field.path])
         scale = SCALES.get(field.type.kind)
-        spec = SlotSpec("field", field.name, section, scale=scale, optional=field.optional)
+        spec = SlotSpec("field", field.name, section, scale=scale, optional=optional)
         if binding.key is not None:
             key = self.graph.nodes[self.expr(binding.key)]
-            while key.op == "need":
-                key = self.graph.nodes[key.args[0]]
             if key.op == "const":
                 spec = replace(spec, key_text=str(key.payload))
             else:
                 assert key.op == "slot", "the key of a row is a text or a field"
                 spec = replace(spec, key_slot=key.payload)
-        slot = self.graph.slot(spec, field.type)
-        return self.graph.add("need", (slot,), field.path, field.type) if field.optional else slot
+        return self.graph.slot(spec, field.type)
 
     def setting(self, name: str) -> int:
         info = self.checked.settings[name]
@@ -256,11 +259,12 @@ class Builder:
         if leg == "intent":
             return self._intent(field, size)
         if leg == "permitted":
+            permitted = graph.slot(SlotSpec("permitted", "permitted", scale=8), QUANTITY)
             if field in ("opening", "closing"):
-                return self._intent(field, size)
+                return self._intent(field, permitted)
             if root == "permitted":
-                return size
-            filled = plus(self.book("position"), times(self.book("direction"), size, QUANTITY), QUANTITY)
+                return permitted
+            filled = plus(self.book("position"), times(self.book("direction"), permitted, QUANTITY), QUANTITY)
             return filled if field == "quantity" else times(filled, self.book("value"))
         if leg in ("position", "portfolio"):
             held = {"position.quantity": "position", "portfolio.gross": "held_gross", "portfolio.net": "held_net", "portfolio.positions": "held_count"}
@@ -339,7 +343,7 @@ class Builder:
         for field, read in keys:
             spec = section.fields[field]
             row = self.graph.add("row", (), ("event", field), spec.type)
-            row = self.graph.add("need", (row,), spec.path, spec.type) if spec.optional else row
+            row = self.graph.add("need", (row,), None, spec.type) if spec.optional else row
             parts.append(self.graph.add("eq", (row, self.expr(read)), None, BOOL))
         if where is not None:
             parts.append(self.expr(where))

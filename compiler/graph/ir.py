@@ -21,7 +21,7 @@ OPS = ARITHMETIC | COMPARISONS | LOGIC | {
     "const", "slot", "size", "row", "fold", "if", "else", "known", "need", "in", "multiple", "observed", "allowed", "set",
 }
 """const: payload value · slot: payload index · size: the quantity that is judged · row: payload (variable, field) ·
-fold: payload Fold · need: an optional reading that must be there · set: args are members · the rest says itself."""
+fold: payload Fold · need: an optional field of a row that must be there · set: args are members · the rest says itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,8 +159,6 @@ def _cooldown(builder: Builder, node: RuleNode, item: ast.Cooldown) -> None:
 def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
     graph = builder.graph
     node.kind = "switch"
-    key = "/".join(t.dimension.text for t in item.targets if isinstance(t, ast.ForOne))
-    del key
     node.broken = builder.switch_is(node.id, "tripped")
     for target in item.targets:
         if isinstance(target, ast.ForEach):
@@ -192,7 +190,7 @@ def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
 def _duty(action: ast.Duty) -> tuple[str, str | None]:
     match action:
         case ast.Cancel():
-            return ("cancel_open_orders" if action.which == "opening" else "cancel_all_orders", None)
+            return ("cancel_opening_orders" if action.which == "opening" else "cancel_all_orders", None)
         case ast.Flatten():
             return ("flatten", None)
         case ast.Notify():

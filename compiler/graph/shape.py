@@ -121,8 +121,6 @@ def non_negative(graph: RuleGraph, number: int) -> bool:
                 field = graph.schema.field(spec.section, spec.name)
                 return field is not None and field.non_negative
             return spec.kind == "counter" or (spec.kind == "book" and spec.name in BOOK_NON_NEGATIVE)
-        case "need":
-            return non_negative(graph, a[0])
         case "add" | "mul":
             return non_negative(graph, a[0]) and non_negative(graph, a[1])
         case "div":

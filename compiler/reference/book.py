@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from caplex.runtime.facts import World
-from caplex.runtime.values import ABSENT, Unknown, merge, unknown
+from caplex.runtime.values import ABSENT, Unknown, merge, total, unknown
 
 ZERO, ONE = Fraction(0), Fraction(1)
 TRADES = ("open", "close", "adjust")
@@ -74,7 +74,9 @@ class Book:
         if self.action not in TRADES or (self.action == "open" and self.asks("position_side") in ("long", "short")):
             return ZERO
         lost = merge(self.side, self.P, self.OB, self.OS)
-        return lost or max(ZERO, self.P - self.OS if self.side == "sell" else -self.P - self.OB)
+        if lost is not None:
+            return lost
+        return max(ZERO, self.P - self.OS if self.side == "sell" else -self.P - self.OB)
 
     @property
     def c(self) -> Fraction:
@@ -94,7 +96,7 @@ class Book:
         if isinstance(self.side, Unknown):
             return self.side
         if self.side == "buy" and limit is not ABSENT:
-            price = merge(price, limit) or max(price, limit)
+            price = total(max)(price, limit)
         return price * self.world.unit_factor(None)
 
     def after(self, q: Fraction) -> Any:
@@ -123,14 +125,14 @@ class Book:
         groups = self._groups
         if isinstance(groups, Unknown):
             return groups
-        total: Any = ZERO
+        money: Any = ZERO
         for held, orders in groups:
             quantity = sum((row.cell("quantity") for row in held), ZERO)
             up, down = quantity + in_flight(orders, "buy"), quantity - in_flight(orders, "sell")
-            size = up if way == "buy" else down if way == "sell" else merge(up, down) or max(abs(up), abs(down))
+            size = up if way == "buy" else down if way == "sell" else total(max)(abs(up), abs(down))
             if isinstance(size, Unknown) or size != 0:  # what is neither held nor ordered needs no price
-                total = total + size * self._value((held + orders)[0])
-        return total
+                money = money + size * self._value((held + orders)[0])
+        return money
 
     @cached_property
     def _groups(self) -> Any:
@@ -164,13 +166,13 @@ class Book:
         if isinstance(rows, Unknown):
             return rows
         if measure == "positions":
-            return merge(*(row.cell("quantity") for row in rows)) or Fraction(len({row.cell("symbol") for row in rows if row.cell("quantity") != 0}))
-        total: Any = ZERO
+            return _symbols([(row.cell("symbol"), row.cell("quantity")) for row in rows])
+        money: Any = ZERO
         for row in rows:
             size = row.cell("quantity")
             if isinstance(size, Unknown) or size != 0:
-                total = total + (abs(size) if measure == "gross" else size) * self._value(row)
-        return total
+                money = money + (abs(size) if measure == "gross" else size) * self._value(row)
+        return money
 
     @cached_property
     def committed_positions(self) -> Any:
@@ -178,24 +180,32 @@ class Book:
         lost = merge(positions, orders)
         if lost is not None:
             return lost
-        sizes = [(r, r.cell("quantity")) for r in positions] + [(r, r.cell("leaves_quantity")) for r in orders]
-        return merge(*(size for _, size in sizes)) or Fraction(len({row.cell("symbol") for row, size in sizes if size != 0}))
+        held = [(row.cell("symbol"), row.cell("quantity")) for row in positions]
+        return _symbols(held + [(row.cell("symbol"), row.cell("leaves_quantity")) for row in orders])
 
 
 def in_flight(rows: list[Any], side: str) -> Any:
     """Units of *side* that may still fill; orders that share `oco` count once, at the largest."""
-    total: Any = ZERO
+    units: Any = ZERO
     shared: dict[str, Any] = {}
     for row in rows:
-        way, leaves, oco = row.cell("side"), row.cell("leaves_quantity"), row.cell("oco")
-        lost = merge(way) or (merge(leaves, oco) if way == side else None)
-        if lost is not None:
-            total = total + lost
-        elif way == side and oco is ABSENT:
-            total = total + leaves
+        way = row.cell("side")
+        if isinstance(way, Unknown):
+            units = units + way
         elif way == side:
-            shared[oco] = max(shared.get(oco, ZERO), leaves)
-    return total + sum(shared.values(), ZERO)
+            leaves, oco = row.cell("leaves_quantity"), row.cell("oco")
+            lost = merge(leaves, oco)
+            if lost is not None or oco is ABSENT:
+                units = units + (leaves if lost is None else lost)
+            else:
+                shared[oco] = max(shared.get(oco, ZERO), leaves)
+    return units + sum(shared.values(), ZERO)
+
+
+def _symbols(sizes: list[tuple[str, Any]]) -> Any:
+    """How many symbols have a size that is not 0."""
+    lost = merge(*(size for _, size in sizes))
+    return Fraction(len({symbol for symbol, size in sizes if size != 0})) if lost is None else lost
 
 
 def _key(row: Any) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from caplex.runtime.values import (
     merge,
     more,
     negate,
+    total,
     unknown,
 )
 
@@ -70,7 +71,7 @@ class Reader:
                 return UNLIMITED
             case ast.ListOf():
                 items = [self.value(item, q) for item in node.items]
-                return merge(*items) or frozenset(items)
+                return total(lambda *known: frozenset(known))(*items)
             case ast.Arithmetic():
                 return self._arithmetic(node.operator, self.value(node.left, q), self.value(node.right, q))
             case ast.Negate():
@@ -102,7 +103,7 @@ class Reader:
                 return both(at_least(subject, value(node.low, q)), at_most(subject, value(node.high, q)))
             case ast.Among():
                 subject, members = value(node.value, q), value(node.collection, q)
-                return merge(subject, members) or (subject in members) is not node.negated
+                return total(lambda one, several: (one in several) is not node.negated)(subject, members)
             case ast.IsKnown():
                 found = self.bare(node.value, q)
                 return found if isinstance(found, Unknown) else (found is not ABSENT) is not node.negated
@@ -199,7 +200,8 @@ class Reader:
         if since is None or isinstance(rows, Unknown):
             return rows
         stamps = [row.cell("at") for row in rows]
-        return merge(*stamps) or [row for row, at in zip(rows, stamps, strict=True) if at > since or (today and at == since)]
+        lost = merge(*stamps)
+        return [row for row, at in zip(rows, stamps, strict=True) if at > since or (today and at == since)] if lost is None else lost
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -355,7 +357,7 @@ class Reader:
                         return None
                     if isinstance(target, ast.ForEach):
                         lost.append(unknown("SYS-001", pointer("intent", name.text), "missing"))
-        return merge(*lost) or tuple(found)
+        return merge(*lost) if lost else tuple(found)
 
     def switch(self, switch: str, node: ast.KillSwitch) -> Any:
         """``armed`` or ``tripped`` as the facts say; one that does not concern the intent is armed."""
@@ -363,10 +365,11 @@ class Reader:
         return scope if isinstance(scope, Unknown) else "armed" if scope is None else self.world.switch(switch, scope)
 
 
+@total
 def least(*values: Any) -> Any:
-    finite = [value for value in values if value is not UNLIMITED]
-    return merge(*values) or (min(finite) if finite else UNLIMITED)
+    return min((value for value in values if value is not UNLIMITED), default=UNLIMITED)
 
 
+@total
 def greatest(*values: Any) -> Any:
-    return merge(*values) or (UNLIMITED if UNLIMITED in values else max(values))
+    return UNLIMITED if UNLIMITED in values else max(values)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from caplex.compiler.diagnostics import codes_names
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.semantics import schema, settings, stages, symbols
+from caplex.compiler.semantics import coherence, schema, settings, stages, symbols
 from caplex.compiler.semantics.items import Found, Items
 from caplex.compiler.semantics.model import CheckedModule, SizeInfo
 from caplex.compiler.semantics.report import at
@@ -50,11 +50,7 @@ def analyse(
     problems += _unused(entry)
     if any(problem.is_error for problem in problems):
         return None, ordered(problems)
-    try:
-        from caplex.compiler.semantics.coherence import check
-    except ImportError:
-        return checked, ordered(problems)
-    problems += check(checked)
+    problems += coherence.check(checked)
     return (None if any(problem.is_error for problem in problems) else checked), ordered(problems)
 
 
@@ -76,6 +72,8 @@ def _place(
     if not any(problem.is_error for problem in problems):
         problems += stages.must_say(entry, header, checked.policy, checked.rules, found)
     scopes = list(entry.walk())
+    if not checked.rules and not any(problem.is_error for problem in problems):
+        problems += stages.decides_nothing(entry, header)
     checked.sizes = tuple(SizeInfo(scope.prefix + size_id, size) for scope in scopes for size_id, size in scope.sizes.items())
     own = entry.module.items
     answers = [item for item in own if isinstance(item, ast.Answer)]
@@ -96,8 +94,8 @@ def _unused(entry: Scope) -> Iterable[Diagnostic]:
 
 
 def ordered(problems: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sorted by place, and each once: of those that name one place with one message, the first."""
-    seen: dict[tuple[object, ...], Diagnostic] = {}
+    """Sorted by place, and each once: what is said twice of one place with the same words is one finding."""
+    seen: dict[tuple[str, int, int, str, str], Diagnostic] = {}
     for problem in sorted(problems, key=Diagnostic.sort_key):
-        seen.setdefault((problem.code.id, problem.sort_key()), problem)
+        seen.setdefault(problem.sort_key(), problem)
     return list(seen.values())

@@ -26,7 +26,11 @@ class Infer(Calls):
 
     def infer(self, expr: ast.Expr, want: Type | None = None) -> Type:
         """The type of *expr*; *want* is what its place would take, which gives bare words and `unlimited` a meaning."""
+        self.depth = depth = self.depth + 1
+        if depth > self.peak:
+            self.peak = depth
         type_ = _HANDLERS[expr.__class__](self, expr, want)
+        self.depth = depth - 1
         self.checked.types[expr.id] = type_
         return type_
 

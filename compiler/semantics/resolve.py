@@ -32,6 +32,8 @@ from caplex.runtime.schema import FieldSpec, Kind, SectionSpec, Type
 
 COUNTERS = SectionSpec("counters", "one", {}, doc="Counts that a host keeps itself, by name.")
 _NO_READS: frozenset[str] = frozenset()
+MOST_NESTED = 150
+"""How deep an expression may nest when its lets are written out: both semantics walk it recursively."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class Resolver:
         """The first amount of money met."""
         self._facts: dict[tuple[str, ...], Fact | None] = {}
         self._lets: dict[int, tuple[Type, frozenset[str]] | None] = {}
+        self._heights: dict[int, int] = {}
+        self.depth = 0
+        """How many expressions stand around the one that is being walked, through lets as well."""
+        self.peak = 0
         self._rows = {
             section: {derived.name.rpartition(".")[2]: derived.spec() for derived in rows} for section, rows in builtins.ROW_DERIVED.items()
         }
@@ -336,6 +342,12 @@ class Resolver:
         self.checked.bindings[expr.id] = LetBinding(scope.prefix + name, let.value)
         type_, reads = self.let(scope, let, expr)
         self.reads |= reads
+        deepest = self.depth + self._heights.get(let.id, 0)
+        self.peak = max(self.peak, deepest)
+        if deepest >= MOST_NESTED:
+            if type_.kind is not Kind.UNKNOWN or self.depth >= MOST_NESTED:
+                self.say(at(codes.TOO_DEEP, f"`{name}` stands on too many other definitions", expr.span, "too deep"))
+            return units.UNKNOWN
         place = self.place
         if place.switch is not None and (path := next((path for path in sorted(reads) if self.depends_on_intent(path, place.switch)), None)):
             return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{name}`: it reads `{path}`", expr.span,
@@ -353,9 +365,12 @@ class Resolver:
                 self._lets[let.id] = (units.UNKNOWN, _NO_READS)
             return self._lets[let.id] or (units.UNKNOWN, _NO_READS)
         self._lets[let.id] = None
-        before, self.reads = self.reads, set()
+        before, self.reads, base, peak = self.reads, set(), self.depth, self.peak
+        self.peak = base
         with self.within(scope), self.standing(Place()):
-            type_ = self.define(let)
+            type_ = self.define(let) if base < MOST_NESTED else units.UNKNOWN
+        self._heights[let.id] = self.peak - base
+        self.peak = max(peak, self.peak)
         reads, self.reads = frozenset(self.reads), before
         if self._lets[let.id] is None:
             self._lets[let.id] = (type_, reads)

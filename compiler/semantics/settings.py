@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +20,12 @@ from caplex.compiler.semantics.stages import day_start
 from caplex.compiler.semantics.symbols import Scope
 from caplex.compiler.source import Source
 from caplex.compiler.syntax import ast
+from caplex.compiler.syntax.parser import parse_expression
 from caplex.runtime.schema import Kind, SectionSpec, Type
+
+MOST_STEPS = 50
+SILENT = "said"
+"""Why of a `NotConstant` that has been complained about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class _Settings:
         self._all: dict[str, _One] = {}
         self._arguments: dict[str, tuple[ast.Argument, Scope]] = {}
         self._ids = count(-1, -1)
+        self._depth = 0
 
     def resolve(self) -> dict[str, SettingInfo]:
         for scope in self._entry.walk():
@@ -65,7 +72,9 @@ class _Settings:
         self._match_arguments(self._entry)
         self._unknown_outside()
         for one in self._all.values():
-            self._value(one, one.node)
+            if one.state == "new":
+                with suppress(NotConstant):  # it has been said why
+                    self._value(one, one.node)
         return {name: self._finish(one) for name, one in self._all.items()}
 
     def _say(self, diagnostic: Diagnostic) -> None:
@@ -104,12 +113,29 @@ class _Settings:
         return value if isinstance(value, Outside) else Outside(value)
 
     def _value(self, one: _One, reader: ast.Node) -> Value:
+        """The value of *one*, worked out once; NotConstant where it has been complained about."""
         if one.state == "done":
             return one.value
         if one.state == "open":
             self._say(at(codes_names.LET_CYCLE, f"`{one.name}` is defined by itself", reader.span, "needs itself"))
-            raise NotConstant(reader, "silent")
+        elif one.state == "new" and self._depth >= MOST_STEPS:
+            self._say(at(codes_names.TOO_DEEP, f"`{one.name}` follows from a chain of too many settings", reader.span, "too deep"))
+        if one.state != "new" or self._depth >= MOST_STEPS:
+            one.state = "failed"
+            raise NotConstant(reader, SILENT)
         one.state = "open"
+        self._depth += 1
+        try:
+            self._work_out(one)
+        except NotConstant:
+            one.state = "failed"
+            raise
+        finally:
+            self._depth -= 1
+        one.state = "done"
+        return one.value
+
+    def _work_out(self, one: _One) -> None:
         one.value = self._constant(one.node.value, one.type, one.scope, f"`{one.name}`")
         default = one.value
         if one.name in self._arguments:
@@ -121,26 +147,35 @@ class _Settings:
             default = one.value
         if one.name in self._outside:
             self._move(one, default)
-        one.state = "done"
-        return one.value
 
     def _constant(self, expr: ast.Expr, type_: Type, scope: Scope, what: str) -> Value:
-        """The value of *expr* as a *type_*; None where it has been complained about."""
+        """The value of *expr* as a *type_*.
+
+        Raises:
+            NotConstant: It has none; that has been complained about.
+        """
         infer = self._infer
         before = len(infer.problems)
         with infer.within(scope):
             infer.expect(expr, type_, what)
         if len(infer.problems) > before or type_.kind is Kind.UNKNOWN:
-            return None
+            raise NotConstant(expr, SILENT)
         try:
             value = evaluate(expr, self._lookup)
         except NotConstant as stop:
-            if stop.why != "silent":
+            if stop.why != SILENT:
                 self._say(at(codes_types.NOT_CONSTANT, f"{what} must be known before any fact is", stop.node.span, stop.why or "depends on facts"))
-            return None
+            raise NotConstant(expr, SILENT) from None
         if type_.kind is Kind.COUNT and isinstance(value, Fraction) and value.denominator != 1:
             self._say(at(codes_types.NOT_WHOLE, f"{what} is a whole number", expr.span, "not a number of things"))
         return value
+
+    def _maybe(self, expr: ast.Expr, one: _One, what: str) -> Value:
+        """The same where nothing depends on it: None if it has no value."""
+        try:
+            return self._constant(expr, one.type, one.scope, what)
+        except NotConstant:
+            return None
 
     def _lookup(self, read: ast.Read) -> Value:
         binding = self._infer.checked.bindings.get(read.id)
@@ -203,8 +238,6 @@ class _Settings:
                 self._say(Diagnostic(codes_names.UNKNOWN_MEMBER, f"`{text}` is not one of {listing(type_.members, most=20)}", None,
                                      help=guess(text, type_.members), where=given.origin))
             return text
-        from caplex.compiler.syntax.parser import parse_expression
-
         expr, problems = parse_expression(Source(f"{given.origin} {one.name}", text), self._ids)
         if expr is None or problems:
             return self._unreadable(one, given, problems)
@@ -240,7 +273,7 @@ class _Settings:
     def _bound(self, expr: ast.Expr | None, one: _One) -> Fraction | None:
         if expr is None:
             return None
-        value = self._constant(expr, one.type, one.scope, f"the range of `{one.name}`")
+        value = self._maybe(expr, one, f"the range of `{one.name}`")
         return value if isinstance(value, Fraction) else None
 
     def _in_range(self, one: _One, value: Value, low: Fraction | None, high: Fraction | None, place: ast.Node) -> None:
@@ -255,7 +288,7 @@ class _Settings:
 
     def _override(self, one: _One, override: ast.Override, low: Fraction | None, high: Fraction | None) -> OverrideInfo | None:
         before = len(self._infer.problems)
-        value = self._constant(override.value, one.type, one.scope, f"`{one.name}`")
+        value = self._maybe(override.value, one, f"`{one.name}`")
         if len(self._infer.problems) == before:
             self._in_range(one, value, low, high, override.value)
         scopes = [scope for scope in map(self._scope, override.scopes) if scope is not None]

@@ -287,13 +287,14 @@ def waivers_of(entry: Scope, references: dict[int, str], timezone: str) -> dict[
 
 
 def unwritten(module: ast.Module) -> Diagnostic | None:
-    """An entry file that decides nothing: without header, or without anything that judges."""
-    if module.header is None:
-        return at(codes.NO_POLICY, "this file has no policy header", module.span, "", help="an entry file begins with `policy name { … }`") \
-            if module.items else Diagnostic(codes.NO_POLICY, "this file has no policy header", module.span, help="begin with `policy name { … }`")
-    acting = (ast.Rule, ast.Limit, ast.Throttle, ast.Cooldown, ast.KillSwitch, ast.Use, ast.Size, ast.Allocate)
-    if not any(isinstance(item, acting) for item in module.items):
-        return at(codes.NO_POLICY, f"the policy `{module.header.name.text}` has no rule", module.header.name.span, "would allow everything")
-    return None
+    """An entry file without a header."""
+    if module.header is not None:
+        return None
+    place = module.items[0].span if module.items else module.span
+    return Diagnostic(codes.NO_POLICY, "this file has no policy header", place, help="an entry file begins with `policy name { … }`")
 
 
+def decides_nothing(entry: Scope, header: ast.Header) -> Iterable[Diagnostic]:
+    """A policy without anything that judges, sizes or allocates."""
+    if not any(scope.sizes or any(isinstance(item, ast.Allocate) for item in scope.module.items) for scope in entry.walk()):
+        yield at(codes.NO_POLICY, f"the policy `{header.name.text}` has no rule", header.name.span, "would allow everything")

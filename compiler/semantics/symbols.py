@@ -20,6 +20,7 @@ from caplex.runtime.schema import Schema
 
 Target = tuple[str, ...] | str
 MOST_MODULES = 200
+MOST_NESTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,9 @@ class _Collector:
             self.problems.append(at(codes.IMPORT_CYCLE, f"`{written}` imports itself in a circle", use.target_span, "leads back here",
                                     notes=(" → ".join((*path[path.index(loaded.identity):], loaded.identity)),)))
             return
-        if self._count >= MOST_MODULES:
-            self.problems.append(at(codes.IMPORT_CYCLE, f"a policy has at most {MOST_MODULES} imports", use.target_span, "one too many"))
+        if self._count >= MOST_MODULES or len(path) > MOST_NESTED:
+            bound = f"imports nest at most {MOST_NESTED} deep" if len(path) > MOST_NESTED else f"a policy has at most {MOST_MODULES} imports"
+            self.problems.append(at(codes.TOO_DEEP, bound, use.target_span, "one too many"))
             return
         if loaded.module.header is not None:
             self.problems.append(at(codes.HEADER_IN_MODULE, f"`{written}` is a policy of its own", use.target_span, "has a header",

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import caplex
 import jinja2
+from policygate_contracts import CONTRACTS, fields_wrong, policy_fields_wrong
+
+import caplex
 
 HERE = Path(__file__).resolve().parent
 Document = Mapping[str, Any]
@@ -85,7 +87,7 @@ def _entry(block: Document, key: str) -> Any:
 def _value(kind: str, value: Any) -> str:
     if value is None:
         return "unlimited"
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not Decimal(value).is_finite():
         raise Refused(f"{value!r} is not a number")
     plain = f"{Decimal(value):f}"
     return f"{plain}s" if kind == "duration" else plain
@@ -153,7 +155,22 @@ def evaluate(given: Document) -> dict[str, Any]:
         "modified_qty": f"{decision.quantity:f}" if modified else None}
 
 
-ANSWERS = {"evaluate": evaluate}
+def load_policy(given: Document) -> dict[str, Any]:
+    with _translating():
+        text = given["yaml"]
+    return _accepted(policy_fields_wrong(text))
+
+
+def validate(kind: str) -> Callable[[Document], dict[str, Any]]:
+    return lambda given: _accepted(fields_wrong(CONTRACTS[kind], given))
+
+
+def _accepted(wrong: list[str]) -> dict[str, Any]:
+    return {"ok": False, "fields": wrong} if wrong else {"ok": True}
+
+
+ANSWERS: dict[str, Callable[[Document], dict[str, Any]]] = {
+    "evaluate": evaluate, "policy_load": load_policy, **{kind: validate(kind) for kind in CONTRACTS}}
 
 
 def answer(line: str) -> dict[str, Any]:
@@ -180,8 +197,8 @@ def _translating() -> Iterator[None]:
 
 
 def _number(document: dict[str, Any]) -> Any:
-    """Non-finite numbers arrive as ``{"$f": "nan"}``; as a text they are refused by whoever reads them as a number."""
-    return document["$f"] if document.keys() == {"$f"} else document
+    """Non-finite numbers arrive as ``{"$f": "nan"}``; they stay what they are, and whoever reads them refuses."""
+    return Decimal(document["$f"]) if document.keys() == {"$f"} else document
 
 
 def main(arguments: list[str], lines: Iterable[str]) -> int:

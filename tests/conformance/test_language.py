@@ -1,7 +1,6 @@
 """The conformance cases of the language, run by every engine; see README.md beside this file."""
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime

@@ -1,7 +1,8 @@
 """PolicyGate's recorded behaviour, answered by `examples/policygate` through its adapter.
 
 A case holds what differs from `base.json`, and the answers that are acceptable: one where the original was right, those
-that exact arithmetic and its documented meaning give where it was not.
+that exact arithmetic and its documented meaning give where it was not. `contracts.jsonl` holds documents that it takes
+or refuses to read.
 """
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ CASES = cases()
 
 def asked() -> str:
     base = json.loads((HERE / "base.json").read_text(encoding="utf-8"))
-    return "".join(json.dumps({"id": case["id"], "kind": "evaluate", "input": merge(base, case["given"])}) + "\n" for case in CASES)
+    lines = []
+    for case in CASES:
+        given = case["input"] if "input" in case else merge(base, case["given"])
+        lines.append(json.dumps({"id": case["id"], "kind": case.get("kind", "evaluate"), "input": given}) + "\n")
+    return "".join(lines)
 
 
 def answers(seed: str) -> str:
@@ -79,7 +84,11 @@ def test_case(case: dict[str, Any]) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len({case["id"] for case in CASES}) == len(CASES) == 278
+    assert len({case["id"] for case in CASES}) == len(CASES)
+
+
+def test_all_decisions_are_here() -> None:
+    assert sum("kind" not in case for case in CASES) == 278
 
 
 def test_the_hash_seed_changes_nothing() -> None:

@@ -17,6 +17,7 @@ from caplex.compiler.source import Source
 from caplex.runtime import judge
 from caplex.runtime.bind import Bound
 from caplex.runtime.facts import World
+from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Reason, Ruling, Verdict
 from differential.facts import Document, Facts, plain, put
@@ -47,8 +48,16 @@ class Subject:
         """What the compiled policy says."""
         bound = Bound(self.plan, document)
         ruling, case = judge.judge(self.plan, bound)
-        fused = self.plan.fused(bound.ints) if self.plan.fused is not None and bound.ints is not None else None
-        return Found(ruling, case, fused)
+        return Found(ruling, case, self.fused(bound))
+
+    def fused(self, bound: Bound) -> tuple[int, int, int] | None:
+        """What the fast form says, if it does."""
+        if self.plan.fused is None or bound.ints is None:
+            return None
+        try:
+            return self.plan.fused(bound.ints)
+        except Unusable:
+            return None
 
     def pair(self, document: Document) -> Pair:
         found = self.find(document)

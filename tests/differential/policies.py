@@ -409,9 +409,9 @@ class _Writer:
             bound = self.pick(SHARES)
         family = "LOSS" if pool is CONSTANT else self.pick(("EXP", "ORD"))
         breach = self._breach()
-        if bound == "unlimited" and breach == "reduce":
+        if breach == "reduce" and (bound == "unlimited" or pool is CONSTANT):
             breach = "deny"
-        rule = self._id((family,), "limit")
+        rule = self._id((family,), "warning" if breach[:4] in ("warn", "hold") else "limit")
         attributes = self._attributes(overridable=breach == "deny")
         return f"limit {rule}{attributes} {{ {self.when(0.25)}{measure} {boundary} {bound} else {breach}{self._because('{observed} over {allowed}', 'no')} }}"
 
@@ -419,7 +419,7 @@ class _Writer:
         if self.chance(0.07):
             return self._act()
         form = self.rng.randrange(10)
-        rule = self._id(("ORD", "EXP", "LOSS"), "rule")
+        rule = self._id(("ORD", "EXP", "LOSS"), "rule" if form < 7 else "warning")
         sized = self.chance(0.5)
         if form < 3:
             effect = f"deny when {self._sized(SIZE_CONDITIONS) if sized else self.condition()}"
@@ -473,7 +473,7 @@ class _Writer:
         if beyond.startswith("given"):
             beyond = "2"
         attributes = self._attributes(overridable=True)
-        reserve = f" reserve {self.pick(('1', '1', '2'))} for closing" if self.chance(0.25) else ""
+        reserve = f" reserve {self.pick(('1', '2')) if beyond == '3' else '1'} for closing" if beyond in ("2", "3") and self.chance(0.4) else ""
         if self.chance(0.2):
             counter = f"c{len(self.policy.counters)}"
             self.policy.counters.append(counter)
@@ -490,14 +490,14 @@ class _Writer:
                 f"{EVENTS[events]}{self._keys(events)}{self._where(events)} }}")
 
     def _switch(self) -> str:
-        others = [rule for rule, kind in self.rules.items() if kind != "switch"]
+        others = [rule for rule, kind in self.rules.items() if kind in ("limit", "rule", "throttle", "cooldown")]
         rule = self._id(("KILL",), "switch")
         target, dimension = self.rng.choice((("for account", "account"), ("for account", "account"), ("for each strategy", "strategy"),
                                              ("for strategy \"S1\"", "strategy"), ("for each symbol", "symbol")))
         self.policy.switches.append((rule, dimension))
         clauses: list[str] = []
         for _ in range(self.rng.choice((0, 1, 1, 1, 2))):
-            form = self.rng.randrange(10)
+            form = self.rng.randrange(10) if others else 0
             if form < 5:
                 text, needs = self.rng.choice(SWITCH_CONDITIONS)
                 self.need(needs)
@@ -533,18 +533,22 @@ class _Writer:
     # ── sizes, answers, lines ────────────────────────────────────────────────────────────────────────
 
     def _size(self, number: int) -> str:
-        steps = [f"start {self.pick(('20% of account.available', '50% of account.equity', self.money(), 'account.available - abs(committed.position.notional)'))}"]
+        most = self.rng.choice(MONEY)
+        starts = ("20% of account.available", "50% of account.equity", f"{most} USD", "account.available - abs(committed.position.notional)")
+        steps = [f"start {self.pick(starts)}"]
         if self.chance(0.3):
             times, needs = self.rng.choice((("0.5", ()), ("(0.5 + 0.5 * intent.confidence)", ("confidence",)), ("(1 - temper)", ("temper",)),
                                             ("(1 - 2 * temper)", ("temper",))))
             self.need(needs)
             steps.append(f"times {times}")
         if self.chance(0.4):
-            steps.append(f"at most {self.money()}")
+            most = self.rng.choice(MONEY)
+            steps.append(f"at most {most} USD")
         if self.chance(0.25):
             steps.append("in margin by intent.leverage")
         if self.chance(0.4):
-            steps.append(f"at least {self.rng.choice((5, 10, 20, 50))} USD else deny")
+            floors = [floor for floor in (5, 10, 20, 50) if floor < most] or [1]
+            steps.append(f"at least {self.rng.choice(floors)} USD else deny")
         return f"size SIZE-{number * 10 + 10:03d} for {self.pick(('unsized', 'all opening', 'all opening'))} orders {{ " + "  ".join(steps) + " }"
 
     def _answer(self) -> str:

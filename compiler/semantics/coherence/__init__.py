@@ -6,7 +6,21 @@ from __future__ import annotations
 
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence import (
-    allocation, claims, convexity, dates, dead, knobs, overrides, permissive, prices, rates, rearming, shadows, sizes, switches, trapped,
+    allocation,
+    claims,
+    convexity,
+    dates,
+    dead,
+    knobs,
+    overrides,
+    permissive,
+    prices,
+    rates,
+    rearming,
+    shadows,
+    sizes,
+    switches,
+    trapped,
     wording,
 )
 from caplex.compiler.semantics.coherence.context import Check, Context

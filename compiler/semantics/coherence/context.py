@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.diagnostics.diagnostic import Diagnostic, Level
 from caplex.compiler.semantics.model import (
     CheckedModule,
     DerivedBinding,
@@ -108,7 +108,13 @@ class Context:
                 word = (expr.function.text, section.name if section else expr.source.span.text, expr.today, variable, expr.body is None, expr.last is None)
             case _:
                 pass
-        return self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
+        key = self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
+        return self.intern("field", "account.drawdown") if key == self._drawdown() else key
+
+    def _drawdown(self) -> int:
+        """The formula of `account.drawdown`, which policies also write out."""
+        peak, equity = self.intern("field", "account.peak_equity"), self.intern("field", "account.equity")
+        return self.intern("Arithmetic", "/", self.intern("Arithmetic", "-", peak, equity), peak)
 
     def _read_key(self, expr: ast.Read) -> int:
         match self.checked.bindings.get(expr.id):
@@ -246,6 +252,11 @@ def denies(node: ast.RuleItem) -> bool:
             return breach in ("deny", "reduce")
         case _:
             return True
+
+
+def strictly(context: Context, diagnostic: Diagnostic) -> Diagnostic:
+    """*diagnostic* as an error where the policy is `strict`."""
+    return replace(diagnostic, level=Level.ERROR) if context.checked.policy.strict else diagnostic
 
 
 def _names_a_setting(context: Context, expr: ast.Expr) -> bool:

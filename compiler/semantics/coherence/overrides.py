@@ -142,7 +142,10 @@ def _group(group: list[OverrideInfo], order: tuple[str, ...] | None) -> Iterator
 
 def _meeting(left: list[OverrideInfo], right: list[OverrideInfo], shared: Dimensions) -> tuple[OverrideInfo, OverrideInfo] | None:
     """The first two that can match one intent: they agree on every shared dimension."""
-    values = lambda override: tuple(sorted((plain(name), text) for name, text in override.scopes if plain(name) in shared))  # noqa: E731
+
+    def values(override: OverrideInfo) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((plain(name), text) for name, text in override.scopes if plain(name) in shared))
+
     first: dict[tuple[tuple[str, str], ...], OverrideInfo] = {}
     for override in right:
         first.setdefault(values(override), override)

@@ -10,6 +10,7 @@ from caplex.compiler.semantics.ranges import ZERO
 from caplex.compiler.semantics.report import at
 from caplex.compiler.syntax import ast
 
+
 def approvals(context: Context) -> Iterator[Diagnostic]:
     for rule in context.rules():
         node = rule.node

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from caplex.compiler.diagnostics import codes_lint, codes_switches as codes
+from caplex.compiler.diagnostics import codes_lint
+from caplex.compiler.diagnostics import codes_switches as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence.constraints import Case, Term, possible
-from caplex.compiler.semantics.coherence.context import Comparison, Context, denies
+from caplex.compiler.semantics.coherence.context import Comparison, Context, denies, strictly
 from caplex.compiler.semantics.coherence.wording import told
 from caplex.compiler.semantics.model import FieldBinding
 from caplex.compiler.semantics.ranges import Interval
 from caplex.compiler.semantics.report import at
+from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 
 BEHIND = {
@@ -109,7 +111,7 @@ def locks(context: Context) -> Iterator[Diagnostic]:
     """Some operator, time or flat book can make the condition true, and the trip false."""
     for plan in _plans(context):
         if plan.when is not None and not all(_attainable(context, condition, True) for condition in plan.conditions):
-            yield at(codes.SELF_LOCKING, f"`{plan.switch.rule_id.text}` can lock itself for ever", plan.when.span,
+            yield _locking(context, f"`{plan.switch.rule_id.text}` can lock itself for ever", plan.when.span,
                      "need never become true while nothing may be opened", help="add an alternative: `or portfolio.gross == 0 USD`")
             continue
         for trip in plan.trips:
@@ -117,10 +119,14 @@ def locks(context: Context) -> Iterator[Diagnostic]:
                 continue
             if plan.when is not None and _together(context, plan, trip) is not None:
                 continue  # said by `excludes`
-            yield at(codes.SELF_LOCKING, f"`{plan.switch.rule_id.text}` can lock itself for ever", trip.condition.span,
+            yield _locking(context, f"`{plan.switch.rule_id.text}` can lock itself for ever", trip.condition.span,
                      "may hold for ever while nothing may be opened",
                      help="re-arming sets a new base: `on rearm rebase account.peak_equity to account.equity`; or say `rearm never`")
             break
+
+
+def _locking(context: Context, message: str, place: Span, label: str, *, help: str) -> Diagnostic:
+    return strictly(context, at(codes.SELF_LOCKING, message, place, label, help=help))
 
 
 def _attainable(context: Context, expr: ast.Expr, wanted: bool) -> bool:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from caplex.compiler.diagnostics import codes_switches as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
@@ -10,7 +11,6 @@ from caplex.compiler.semantics.model import FieldBinding
 from caplex.compiler.semantics.ranges import ZERO, exactly
 from caplex.compiler.semantics.report import at
 from caplex.compiler.syntax import ast
-from fractions import Fraction
 
 BASES = frozenset({
     "account.peak_equity", "account.day_start_equity", "account.day_start_balance", "account.initial_equity",
@@ -106,6 +106,7 @@ def targets(context: Context) -> Iterator[Diagnostic]:
     by_id = {rule.id: rule for rule in context.checked.rules}
     for _, switch in context.switches():
         for clause in switch.clauses:
+            references: tuple[ast.Reference, ...]
             match clause:
                 case ast.TripOnRule():
                     references = (clause.rule,)

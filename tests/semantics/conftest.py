@@ -1,8 +1,10 @@
-"""Short ways to check a program in a test."""
+"""Short ways to check a program in a test, as fixtures: `good` and `errors`."""
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from caplex.compiler import driver
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
@@ -11,28 +13,37 @@ from caplex.compiler.source import Source
 
 HEADER = ('policy p { version "1" language 1 currency USD timezone "America/New_York" stages SYS, KILL, LOSS, ORD, EXEC, EXP '
           "closing skips LOSS, EXEC unlimited exposure unlimited loss overrides tightest wins }\n")
-RULE = "limit EXP-900 { intent.quantity at most 5 else deny }\n"
 
 
-def check(
+def _check(
     text: str, *, header: str = HEADER, settings: Mapping[str, object] | None = None, base: Path | None = None
 ) -> tuple[CheckedModule | None, list[Diagnostic]]:
     return driver.check_source(Source("desk.cap", header + text), settings=settings, base=base)
 
 
-def good(
+def _good(
     text: str, *, header: str = HEADER, settings: Mapping[str, object] | None = None, base: Path | None = None
 ) -> CheckedModule:
     """The checked module of a program that has no errors."""
-    checked, problems = check(text, header=header, settings=settings, base=base)
+    checked, problems = _check(text, header=header, settings=settings, base=base)
     assert checked is not None, [(problem.code.id, problem.message) for problem in problems]
     return checked
 
 
-def errors(
+def _errors(
     text: str, *, header: str = HEADER, settings: Mapping[str, object] | None = None, base: Path | None = None
 ) -> list[tuple[str, str]]:
     """Code and message of each error, in order."""
-    checked, problems = check(text, header=header, settings=settings, base=base)
+    checked, problems = _check(text, header=header, settings=settings, base=base)
     assert checked is None
     return [(problem.code.id, problem.message) for problem in problems if problem.is_error]
+
+
+@pytest.fixture
+def good() -> object:
+    return _good
+
+
+@pytest.fixture
+def errors() -> object:
+    return _errors

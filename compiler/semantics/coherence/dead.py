@@ -1,0 +1,62 @@
+"""Rules that are never broken, or always, by what is declared about the facts that they read."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from caplex.compiler.diagnostics import codes_lint as codes
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.semantics.coherence.constraints import Term, possible
+from caplex.compiler.semantics.coherence.context import OF_BOUNDARY, Comparison, Context, denies
+from caplex.compiler.semantics.report import at
+from caplex.compiler.semantics.shape import FLIPPED
+from caplex.compiler.syntax import ast
+
+
+def dead(context: Context) -> Iterator[Diagnostic]:
+    for rule in context.rules():
+        node = rule.node
+        assert not isinstance(node, ast.KillSwitch)
+        if isinstance(node, (ast.Throttle, ast.Cooldown)):
+            if node.when is not None and possible(context, context.knobs, [(node.when, True)]) is None:
+                yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", node.when.span, "is never true")
+            continue
+        place = node.measure.span.to(node.bound.span) if isinstance(node, ast.Limit) else node.effect.condition.span
+        if isinstance(node, ast.Limit) and isinstance(node.bound, ast.Unlimited):
+            continue
+        if possible(context, context.knobs, broken(node)) is None:
+            if node.when is not None and possible(context, context.knobs, [(node.when, True)]) is None:
+                place = node.when.span
+                yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", place, "is never true")
+            else:
+                yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", place, "is always kept", help="by the ranges declared for what it reads")
+        elif _always(context, node) and rule.monitor is None:
+            yield at(codes.ALWAYS_FIRES, f"`{rule.id}` is broken by every intent", place, "is never kept",
+                     help="by the ranges declared for what it reads")
+
+
+def trips(context: Context) -> Iterator[Diagnostic]:
+    for rule, switch in context.switches():
+        for clause in switch.clauses:
+            if isinstance(clause, ast.TripWhen) and possible(context, context.knobs, [(clause.condition, True)]) is None:
+                yield at(codes.NEVER_FIRES, f"`{rule.id}` can never trip by this", clause.condition.span, "is never true")
+
+
+def broken(node: ast.Rule | ast.Limit) -> list[Term]:
+    """What holds when *node* applies and is broken."""
+    guard: list[Term] = [(node.when, True)] if node.when is not None else []
+    if isinstance(node, ast.Limit):
+        return [*guard, Comparison(node.measure, FLIPPED[OF_BOUNDARY[node.boundary]], node.bound)]
+    return [*guard, (node.effect.condition, not isinstance(node.effect, ast.Require))]
+
+
+def _always(context: Context, node: ast.Rule | ast.Limit) -> bool:
+    if node.when is not None or not denies(node):
+        return False
+    if isinstance(node, ast.Limit):
+        return possible(context, context.knobs, [Comparison(node.measure, OF_BOUNDARY[node.boundary], node.bound)]) is None
+    if isinstance(node.effect.condition, ast.Bool) or (isinstance(node.effect, ast.Deny) and node.effect.opening_only):
+        return False  # said in so many words
+    return possible(context, context.knobs, [(node.effect.condition, isinstance(node.effect, ast.Require))]) is None
+
+
+CHECKS = (dead, trips)
