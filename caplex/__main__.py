@@ -1,11 +1,11 @@
-"""``python -m caplex`` and the command ``caplex``."""
+"""`caplex` and `python -m caplex`."""
 from __future__ import annotations
 
 import sys
 
 
 def main() -> None:
-    """Run the command line; exit status as `docs/reference/commands.md` lists them."""
+    """Run the command line on this process's arguments and leave with its status."""
     from caplex.compiler.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

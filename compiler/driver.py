@@ -68,7 +68,8 @@ class Files:
         source, problems = read_source(path)
         if source is None:
             missing = not path.exists()
-            beside = tuple(sorted(each.name for each in path.parent.glob("*.cap"))) if missing and path.parent.is_dir() else ()
+            beside = tuple(sorted(each.name
+                                  for each in path.parent.glob("*.cap"))) if missing and path.parent.is_dir() else ()
             return Loaded(None, identity, () if missing else tuple(problems), beside)
         self._folders[identity] = path.parent
         return self._parse(source, identity)

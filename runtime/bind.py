@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from caplex.runtime.book import Book
+from caplex.runtime.canonical import to_decimal
 from caplex.runtime.facts import World
 from caplex.runtime.grid import Grid
 from caplex.runtime.operators import TRAP, rows_of
@@ -24,7 +25,7 @@ class Bound:
         ints: What the fused form unpacks, or None where it cannot answer.
     """
 
-    __slots__ = ("_book", "action", "closing", "document", "ints", "now", "plan", "slots", "world")
+    __slots__ = ("_book", "action", "asked_decimal", "closing", "document", "ints", "now", "plan", "slots", "world")
 
     def __init__(self, plan: Plan, document: Any) -> None:
         header = plan.header
@@ -92,49 +93,63 @@ class Bound:
 
     def _setting(self, setting: SettingPlan) -> tuple[Any, Override | None]:
         matching: list[Override] = []
+        lost: list[Unknown] = []
         for override in setting.overrides:
             if override.until_ns is not None and not (isinstance(self.now, Fraction) and self.now < override.until_ns):
                 continue
-            held = [self.slots[slot] if slot < len(self.slots) else self._fill(slot, self.plan.slots[slot]) for _, slot in override.scopes]
-            lost = merge(*held)
-            if lost is not None:
-                return lost, None
-            if all(text == value for (text, _), value in zip(override.scopes, held, strict=True)):
+            fits = both(*(equal(self._scope_value(slot), text) for text, slot in override.scopes))
+            if isinstance(fits, Unknown):
+                lost.append(fits)
+            elif fits:
                 matching.append(override)
+        if lost:
+            return merge(*lost), None
         if not matching:
             return setting.value, None
         best = min(matching, key=lambda o: self._rank(setting, o)) if setting.order != "tightest" else _tightest(setting, matching)
         return best.value, best
 
+    def _scope_value(self, slot: int) -> Any:
+        return self.slots[slot] if slot < len(self.slots) else self._fill(slot, self.plan.slots[slot])
+
     @staticmethod
-    def _rank(setting: SettingPlan, override: Override) -> tuple[int, tuple[int, ...]]:
-        order = list(setting.order)
-        places = sorted(order.index(d) if d in order else len(order) for d in override.ranks)
-        return (0 if override.kind == "tighten" else 1, tuple(places) + (len(order),) * (len(order) - len(places)))
+    def _rank(setting: SettingPlan, override: Override) -> tuple[bool, ...]:
+        """Tightens before the rest; then who names the first dimension of the declared order that the other does not."""
+        named = {dimension.removesuffix(".value") for dimension in override.ranks} | set(override.ranks)
+        return (override.kind != "tighten", *(dimension not in named for dimension in setting.order))
 
     def _switch(self, name: str) -> Any:
-        rule = next((r for r in self.plan.rules if r.id == name), None)
-        return self.world.switch(name, self.scope(rule) if rule is not None else ())
+        scope = self.scope(next(rule for rule in self.plan.rules if rule.id == name))
+        return scope if isinstance(scope, Unknown) else "armed" if scope is None else self.world.switch(name, scope)
 
-    def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...]:
-        """The scope of a switch for this intent: pairs of dimension and value."""
-        found = []
+    def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...] | None | Unknown:
+        """The scope of a switch for this intent, as pairs of dimension and value; None if it concerns others only.
+
+        A document of one account or venue need not name it; any other dimension that is not told leaves the scope unknown.
+        """
+        found: list[tuple[str, Any]] = []
         for dimension in rule.scope:
-            value = self.world.cell("intent", None, dimension) if self.plan.schema.field("intent", dimension) else self.world.cell(dimension, None, "value")
-            if isinstance(value, str):
-                found.append((dimension, value))
-        return tuple(found)
+            if dimension in ("account", "venue") and self.world.claim(dimension) is None:
+                continue
+            section, field = ("intent", dimension) if self.plan.schema.field("intent", dimension) else (dimension, "value")
+            value = self.world.cell(section, None, field)
+            if rule.scope_is is not None and not isinstance(value, Unknown) and value != rule.scope_is:
+                return None
+            found.append((dimension, unknown("SYS-001", pointer("intent", dimension), "missing") if value is ABSENT else value))
+        lost = merge(*(value for _, value in found))
+        return tuple(found) if lost is None else lost
 
     def confirming(self, rule: RulePlan, clause: int) -> tuple[int, Fraction | None]:
         """Earlier readings that held, and since when, from the row of the switch."""
-        return self.world.confirming(rule.id, self.scope(rule), clause)
+        scope = self.scope(rule)
+        return self.world.confirming(rule.id, scope if isinstance(scope, tuple) else (), clause)
 
     # ── positions, legs, the grid ────────────────────────────────────────────────────────────────────
 
     def book(self, name: str) -> Any:
         """A value that follows from positions and orders, by the name that the graph gives it."""
         book = self._book
-        buy = book.side == "buy"
+        buy = isinstance(book.side, str) and book.side == "buy"
         match name:
             case "position":
                 return book.P
@@ -149,8 +164,7 @@ class Bound:
             case "day_start":
                 return self.world.day_start
             case "closing":
-                lost = merge(book.P, book.OB, book.OS)
-                return book.c if lost is None else lost
+                return book.closable
             case "side":
                 return book.side
         return getattr(book, _BOOK[name])
@@ -169,15 +183,20 @@ class Bound:
         return self._book.n_requested
 
     @property
-    def legs_unknown(self) -> Unknown | None:
-        return merge(self._book.P, self._book.OB, self._book.OS)
+    def closable(self) -> Any:
+        """The closing leg before the size is known, or Unknown."""
+        return self._book.closable
 
     @property
     def lot(self) -> Any:
-        lot = self._book.lot
-        if lot is None or lot is ABSENT:
-            lot = self.plan.header.lot
-        return lot if lot is not None else unknown("SYS-001", self._book.lot_path, "missing")
+        """Smallest step: of the instrument, else of the header; money moves in hundredths."""
+        trade = self.action in TRADES
+        lot = self._book.lot if trade else ABSENT
+        if lot is not ABSENT:
+            return lot
+        if self.plan.header.lot is not None:
+            return self.plan.header.lot
+        return unknown("SYS-001", self._book.lot_path, "missing") if trade else Fraction(1, 100)
 
     def intent(self, name: str) -> Any:
         return self.world.cell("intent", None, name)
@@ -185,6 +204,8 @@ class Bound:
     def grid(self, action: str, closing: Fraction) -> Grid:
         if action in ("cancel", "noop"):
             return Grid(None, closing)
+        if action == "transfer":
+            return Grid(self.lot, closing)
         book = self._book
         given = [None if v is ABSENT else v for v in (book.max_quantity, book.min_quantity, book.min_notional)]
         return Grid(self.lot, closing, *given, unit=book.order_value)
@@ -201,8 +222,9 @@ class Bound:
         if self.action not in ("open", "close", "adjust") or not isinstance(self.now, Fraction):
             return None
         n = self._requested()
-        if n is None or isinstance(book.direction, Unknown) or self.legs_unknown is not None:
+        if n is None or isinstance(book.direction, Unknown) or isinstance(book.closable, Unknown):
             return None
+        self.asked_decimal = to_decimal(n)
         prelude = self._prelude(n)
         if prelude is None:
             return None

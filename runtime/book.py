@@ -61,6 +61,8 @@ class Book:
     @cached_property
     def side(self) -> Any:
         """``buy`` or ``sell``. `adjust` takes it from the sign of its delta, `close` without a side from the position."""
+        if isinstance(self.action, Unknown):
+            return self.action
         if self.action == "adjust":
             return self._side_of_delta()
         if self.action == "close" and self.world.claim("side") is None:
@@ -124,18 +126,19 @@ class Book:
 
     @cached_property
     def closable(self) -> Any:
-        """``max(0, P − OS)`` for a sell, ``max(0, −P − OB)`` for a buy."""
+        """``max(0, P − OS)`` for a sell, ``max(0, −P − OB)`` for a buy; nothing for a hedged open and for what is no trade."""
+        if isinstance(self.action, Unknown) or self.action not in ("open", "close", "adjust"):
+            return ZERO
+        held = self.world.claim("position_side")
+        if self.action == "open" and not isinstance(held, Unknown) and held in ("long", "short"):
+            return ZERO
         lost = merge(self.side, self.P, self.OB, self.OS)
         if lost is not None:
             return lost
         return max(ZERO, self.P - self.OS if self.side == "sell" else -self.P - self.OB)
 
-    @cached_property
+    @property
     def c(self) -> Fraction:
-        if isinstance(self.action, Unknown) or self.action not in ("open", "close", "adjust"):
-            return ZERO
-        if self.action == "open" and self.world.claim("position_side") in ("long", "short"):
-            return ZERO
         return ZERO if isinstance(self.closable, Unknown) else self.closable
 
     # ── money per unit ───────────────────────────────────────────────────────────────────────────────
@@ -160,11 +163,10 @@ class Book:
     def _exposures(self) -> Any:
         """Everything held or ordered, by key (symbol, venue, side), but for the intent's own; Unknown if that cannot be told."""
         positions, orders = self.world.rows("positions"), self.world.rows("orders")
-        own = self.world.mine("positions"), self.world.mine("orders")
-        lost = merge(positions, orders, *own)
-        if lost is not None:
-            return lost
-        mine = {id(row) for rows in own for row in rows}
+        held, sent = self.world.mine("positions"), self.world.mine("orders")
+        if isinstance(positions, Unknown) or isinstance(orders, Unknown) or isinstance(held, Unknown) or isinstance(sent, Unknown):
+            return merge(positions, orders, held, sent)
+        mine = {id(row) for row in (*held, *sent)}
         found: dict[tuple[str, str, str], Exposure] = {}
         for row in positions:
             if id(row) not in mine:
@@ -244,9 +246,8 @@ class Book:
     def committed_count(self) -> Any:
         """Symbols with a position or with orders in flight, the intent aside."""
         positions, orders = self.world.rows("positions"), self.world.rows("orders")
-        lost = merge(positions, orders)
-        if lost is not None:
-            return lost
+        if isinstance(positions, Unknown) or isinstance(orders, Unknown):
+            return merge(positions, orders)
         sizes = [(row, row.cell("quantity")) for row in positions] + [(row, row.cell("leaves_quantity")) for row in orders]
         lost = merge(*(size for _, size in sizes))
         if lost is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Core = tuple[int, int, int]
 """From the fused form: permitted quantity in 1e-8, mask of broken rules, mask of rules that fail at the smaller size."""
 PLACES = 8
+_ALLOW, _MODIFY, _DENY = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY
+_NOTHING = Decimal(0)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,20 +86,32 @@ class Decision:
     *core* is what the fused form found, or None where the traced form has to answer.
     """
 
-    __slots__ = ("__weakref__", "_bound", "_case", "_core", "_facts", "_policy", "_ruling", "_told")
+    __slots__ = ("__weakref__", "_bound", "_case", "_core", "_facts", "_policy", "_ruling", "_told", "quantity", "verdict")
 
-    def __init__(self, policy: Teller, facts: Facts, bound: Any, core: Core | None = None) -> None:
+    verdict: Verdict
+    quantity: Decimal
+    """What may go ahead now, on the lot grid."""
+
+    def __init__(self, policy: Teller, facts: Facts, bound: Any, core: Core | None = None, ruling: Ruling | None = None, case: Any = None) -> None:
+        # Verdict and quantity are set here and are no properties: a hot path reads both, and a property costs a call.
         self._policy: Any = policy
         self._facts, self._bound, self._core = facts, bound, core
-        self._ruling: Ruling | None = None
         self._told: Mapping[str, Any] | None = None
+        self._ruling: Ruling | None = None
+        if core is None:
+            self._ruling, self._case = (ruling, case) if ruling is not None else policy.judge(bound)
+            self.verdict, self.quantity = self._ruling.verdict, to_decimal(self._ruling.quantity)
+        elif core[0] == 0:
+            self.verdict, self.quantity = _DENY, _NOTHING
+        elif core[0] == bound.ints[0]:
+            self.verdict, self.quantity = _ALLOW, bound.asked_decimal
+        else:
+            self.verdict, self.quantity = _MODIFY, from_scaled(core[0], PLACES)
 
     @classmethod
     def from_ruling(cls, ruling: Ruling, context: tuple[Teller, Facts, Any], case: Any = None) -> Self:
         """A decision on a finished ruling; *context* is policy, facts, and what the policy has bound of them."""
-        decision = cls(*context)
-        decision._ruling, decision._case = ruling, case
-        return decision
+        return cls(*context, ruling=ruling, case=case)
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Self:
@@ -105,6 +119,7 @@ class Decision:
         decision = cls.__new__(cls)
         decision._policy = decision._facts = decision._bound = decision._core = decision._ruling = None  # type: ignore[assignment]
         decision._told = dict(d)
+        decision.verdict, decision.quantity = Verdict(d["verdict"]), Decimal(d["quantity"])
         return decision
 
     def __bool__(self) -> bool:
@@ -121,21 +136,6 @@ class Decision:
     # ── at once ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def verdict(self) -> Verdict:
-        core = self._core
-        if core is not None:
-            permitted = core[0]
-            return Verdict.DENY if permitted == 0 else Verdict.ALLOW if permitted == self._bound.ints[0] else Verdict.MODIFY
-        return Verdict(self._told["verdict"]) if self._policy is None else self.ruling.verdict  # type: ignore[index]
-
-    @property
-    def quantity(self) -> Decimal:
-        """What may go ahead now, on the lot grid."""
-        if self._core is not None:
-            return from_scaled(self._core[0], PLACES)
-        return Decimal(self._told["quantity"]) if self._policy is None else to_decimal(self.ruling.quantity)  # type: ignore[index]
-
-    @property
     def requested(self) -> Decimal | None:
         if self._core is not None:
             return from_scaled(self._bound.ints[0], PLACES)
@@ -150,15 +150,19 @@ class Decision:
         core = self._core
         if core is not None:
             mask = core[1] | core[2]
-            if mask:
-                return str(self._policy.rule_at((mask & -mask).bit_length() - 1))
-            if core[0] == self._bound.ints[0]:
+            if mask > 0:
+                return self._policy.names[(mask & -mask).bit_length() - 1]  # type: ignore[no-any-return]
+            if mask < 0:  # the first rule could not read its one value
+                return min(self._bound.slots[-1 - mask].leaves).sys  # type: ignore[no-any-return]
+            if self.verdict is _ALLOW:
                 return None
         return self.to_dict()["decided_by"] if self._policy is None else self.ruling.decided_by
 
     @property
     def reason(self) -> FirstReason | None:
         """The first reason; None on ALLOW."""
+        if self.verdict is _ALLOW:
+            return None
         rule = self.decided_by
         return None if rule is None else FirstReason(self, rule)
 

@@ -17,6 +17,7 @@ MARKS: Final = {"kept": "✓", "broken": "✗", "reduced": "≈", "held": "‖",
                 "not-applicable": "·", "not-judged": "·"}
 _COLOURS: Final = {"✗": "31", "?": "31", "≈": "33", "‖": "33", "!": "33", "✓": "32", "○": "36", "DENY": "1;31", "HOLD": "1;33",
                    "MODIFY": "1;33", "ALLOW": "1;32"}
+_BARE: Final = {"kept": "kept", "broken": "not allowed", "held": "needs approval", "warned": "warns"}
 _QUIET: Final = ("not-applicable", "not-judged")
 _LEAST_WIDTH: Final = 40
 
@@ -78,7 +79,7 @@ class Explanation:
         return [piece for line in lines for piece in _wrapped(line, width, "        ")]
 
     def _rows(self, width: int) -> list[str]:
-        rows = [(trace.rule, trace.title or "", MARKS[trace.state], self._detail(trace), trace.source or "")
+        rows = [(trace.rule, trace.title or "", MARKS[trace.state], self._detail(trace), _short(trace.source))
                 for trace in self.traces if trace.state not in _QUIET]
         shown = {leaf for trace in self.traces for leaf in trace.leaves}
         told = {tell_leaf(leaf) for leaf in shown}
@@ -86,7 +87,7 @@ class Explanation:
             if reason["kind"] in ("system", "size") or not self.traces:
                 if reason["message"] not in told:
                     mark = "≈" if reason["effect"] in ("snap", "reduce") else "✗"
-                    rows.insert(0 if reason["effect"] != "snap" else len(rows), (reason["rule"], reason["title"] or "", mark, reason["message"], ""))
+                    rows.insert(0 if reason["effect"] != "snap" else len(rows), (reason["rule"], reason["title"] or "", mark, [reason["message"]], ""))
         if not rows:
             return []
         first = max(len(row[0]) for row in rows)
@@ -101,15 +102,15 @@ class Explanation:
                 lines += _wrapped(f"  {words}: " + ", ".join(names), width, "    ")
         return ["", *lines] if lines else []
 
-    def _detail(self, trace: RuleTrace) -> str:
-        """What one rule saw and allows, in words."""
+    def _detail(self, trace: RuleTrace) -> list[str]:
+        """What one rule saw and allows, in pieces that stay whole where lines break."""
         if trace.state == "unknown" and trace.leaves:
-            return "; ".join(tell_leaf(leaf) for leaf in trace.leaves[:3]) + ("; …" if len(trace.leaves) > 3 else "")
+            return [tell_leaf(leaf) for leaf in trace.leaves[:3]] + ["…"] * (len(trace.leaves) > 3)
         parts: list[str] = []
         if trace.observed is not None and trace.comparison:
             parts.append(self._numbers(trace))
-        if trace.limit_source is not None and parts:
-            parts[-1] += f" ({_origin(trace.limit_source, self.currency)})"
+            if trace.limit_source is not None:
+                parts.append(f"({_origin(trace.limit_source, self.currency)})")
         if trace.note:
             parts.append(trace.note)
         if trace.state == "monitored":
@@ -119,12 +120,16 @@ class Explanation:
             parts.append(f"{used}% used")
         if trace.state in ("broken", "reduced") and trace.cap is not None and trace.cap > 0:
             parts.append(f"would permit {grouped(plain(trace.cap))}")
-        return "   ".join(parts) or {"kept": "kept", "broken": "not allowed", "held": "needs approval", "warned": "warns"}.get(trace.state, trace.state)
+        return parts or [_BARE.get(trace.state, trace.state)]
 
     def _numbers(self, trace: RuleTrace) -> str:
         observed, limit = human_pair(trace.observed, trace.limit, trace.unit, self.currency)
         if trace.limit is None:
             return f"{observed}, unlimited"
+        if trace.kind == "throttle":
+            return f"{observed} in the window, {'must stay ' * (trace.state != 'kept')}below {limit}"
+        if trace.kind == "cooldown":
+            return f"{observed} since the last one, {'needs ' * (trace.state != 'kept')}at least {limit}"
         word = WORDS.get(trace.comparison or "", trace.comparison or "")
         return f"{observed}, {'allowed ' if trace.state in ('broken', 'reduced') and word in ('at most', 'below') else ''}{word} {limit}"
 
@@ -149,7 +154,12 @@ def _origin(source: LimitSource, currency: str) -> str:
     value = f" {human(source.value, source.unit, currency)}" if source.value is not None else ""
     said = f"{source.setting}{value}" if source.setting and source.value is not None else source.text
     until = f", through {source.through}" if source.through else ""
-    return said + until + (f", {source.source}" if source.source else "")
+    return said + until + (f", {_short(source.source)}" if source.source else "")
+
+
+def _short(source: str | None) -> str:
+    """The file without its folders: the whole path is in `to_dict`."""
+    return (source or "").replace("\\", "/").rpartition("/")[2]
 
 
 def utilisation(trace: RuleTrace) -> str | None:
@@ -186,16 +196,29 @@ def _rule(trace: RuleTrace, currency: str) -> dict[str, Any]:
 # ── layout ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _line(row: tuple[str, str, str, str, str], first: int, second: int, width: int) -> list[str]:
-    """One rule: columns, then its detail under a hanging indent, then its place at the right edge."""
-    rule, title, mark, detail, source = row
+def _line(row: tuple[str, str, str, list[str], str], first: int, second: int, width: int) -> list[str]:
+    """One rule: columns, then its pieces under a hanging indent, then its place at the right edge."""
+    rule, title, mark, pieces, source = row
     if len(title) > second:
         title = title[: max(second - 1, 0)] + "…" if second else ""
     start = f"  {rule:<{first}}  {title:<{second}}  {mark}  " if second else f"  {rule:<{first}}  {mark}  "
     if len(start) > width // 2:  # long qualified ids: the detail gets lines of its own
-        return [start.rstrip(), *_tailed(_wrapped("      " + detail, width, "      "), source, width)]
-    indent = " " * len(start)
-    return _tailed(_wrapped(start + detail, width, indent), source, width)
+        return [start.rstrip(), *_tailed(_pieced("      ", pieces, width, "      "), source, width)]
+    return _tailed(_pieced(start, pieces, width, " " * len(start)), source, width)
+
+
+def _pieced(start: str, pieces: Sequence[str], width: int, indent: str) -> list[str]:
+    """*pieces* three blanks apart; one that does not fit begins a line, and is only broken if it is longer than that."""
+    lines, line, empty = [], start, True
+    for piece in pieces:
+        if not empty and len(line) + 3 + len(piece) > width:
+            lines.append(line)
+            line, empty = indent, True
+        line, empty = line + ("" if empty else "   ") + piece, False
+        if len(line) > width:
+            *done, line = _wrapped(line, width, indent)
+            lines += done
+    return [*lines, line]
 
 
 def _tailed(lines: list[str], tail: str, width: int) -> list[str]:

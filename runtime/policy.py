@@ -3,15 +3,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 from typing import Any
 
+from caplex.runtime import tracing
 from caplex.runtime.bind import Bound
 from caplex.runtime.decision import Decision
 from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
-from caplex.runtime.ruling import Ruling
+from caplex.runtime.ruling import Reason, RuleTrace, Ruling
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -24,11 +26,12 @@ class Policy:
         hash: ``sha256:…`` of all sources; settings_hash: of the resolved settings.
     """
 
-    __slots__ = ("_fused", "plan")
+    __slots__ = ("_fused", "names", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._fused = plan.fused
+        self.names = tuple(rule.id for rule in plan.rules)
 
     @property
     def name(self) -> str:
@@ -115,6 +118,36 @@ class Policy:
     def judge(self, bound: Bound) -> tuple[Ruling, Case | None]:
         """The ruling and the case behind it."""
         return judge(self.plan, bound)
+
+    # ── what decisions are told with ─────────────────────────────────────────────────────────────────
+
+    @property
+    def language(self) -> int:
+        return self.plan.header.language
+
+    @property
+    def currency(self) -> str:
+        return self.plan.header.currency
+
+    def rule_at(self, position: int) -> str:
+        """Id of the rule at *position* in the order of decision."""
+        return self.names[position]
+
+    def message(self, bound: Bound, ruling: Ruling, reason: Reason) -> str | None:
+        """The rule's `because`, filled in after the verdict; None if it has none."""
+        return tracing.message(self.plan, bound, reason, ruling.if_approved or ruling.quantity)
+
+    def sized(self, rule: str) -> bool:
+        """Does the rule measure what the order would lead to?"""
+        return any(each.id == rule and each.reads_size for each in self.plan.rules)
+
+    def place(self, rule: str) -> Mapping[str, Any] | None:
+        """Where the rule stands; None for what stands in no file."""
+        return next((each.position for each in self.plan.rules if each.id == rule), None)
+
+    def traces(self, bound: Bound, ruling: Ruling, case: Case | None) -> tuple[RuleTrace, ...]:
+        """How each rule came to its answer."""
+        return tracing.traces(ruling, case, self.plan, bound)
 
     def required_facts(self, intent: Mapping[str, Any] | None = None) -> list[str]:
         """JSON pointers that an adapter must fill, in order; *intent* puts its own symbol, strategy … into them."""

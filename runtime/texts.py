@@ -104,7 +104,8 @@ def _dress(value: Fraction, unit: Unit, currency: str, rounding: Any) -> str:
 def fill(parts: Iterable[str | tuple[Any, Any, str | None]], currency: str = "USD") -> str:
     """A template with its holes filled: *parts* are texts and ``(value, type, format)``; cut at 500 characters.
 
-    A value that is itself ``(value, type)`` brings its own type: `{observed}` and `{allowed}`.
+    A value that is itself ``(value, type)`` brings its own type: `{observed}` and `{allowed}`; as ``(value, type, other)``
+    it is rounded to the side on which it stands of *other*.
     """
     said = []
     for part in parts:
@@ -113,7 +114,10 @@ def fill(parts: Iterable[str | tuple[Any, Any, str | None]], currency: str = "US
             continue
         value, unit, form = part
         if isinstance(value, tuple):
-            value, unit = value
+            value, unit, *others = value
+            if others and not form:
+                said.append(human_pair(value, others[0], unit, currency)[0])
+                continue
         said.append(formatted(value, unit, form, currency))
     return cut("".join(said))
 

@@ -83,12 +83,13 @@ def _limit_source(rule: RulePlan, bound: Bound) -> LimitSource | None:
         if spec.kind != "setting":
             continue
         setting = bound.plan.settings[spec.name]
-        _, override = bound.setting_in_force(spec.name)
+        value, override = bound.setting_in_force(spec.name)
+        given = {"setting": setting.name, "origin": setting.origin, "value": shown(value), "unit": setting.type}
         if override is None:
-            return LimitSource(f"{setting.name}, {setting.origin}", setting=setting.name, source=setting.source)
+            return LimitSource(f"{setting.name}, {setting.origin}", source=setting.source, **given)
         scope = " and ".join(f'{dimension} "{text}"' for dimension, (text, _) in zip(override.ranks, override.scopes, strict=True))
-        return LimitSource(f"{setting.name}, {override.kind} for {scope}", setting=setting.name, override=override.kind,
-                           through=override.through, approved_by=override.approved_by, ticket=override.ticket, source=override.source)
+        return LimitSource(f"{setting.name}, {override.kind} for {scope}", override=override.kind, key=scope, through=override.through,
+                           approved_by=override.approved_by, ticket=override.ticket, source=override.source, **given)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The command `caplex`: finds the command that was meant, imports only that, and turns every ending into an exit status."""
+"""The command line: which commands there are, and how a run of one ends. A command's module is imported when it is called."""
 from __future__ import annotations
 
 import os
@@ -7,114 +7,134 @@ import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
 
 import click
 
+from caplex.compiler.cli import output
+from caplex.compiler.cli.output import Status, Stop
 from caplex.version import __version__
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "check": ("caplex.compiler.cli.author:check", "Parse, resolve and type-check policies; writes nothing."),
-    "compile": ("caplex.compiler.cli.author:compile_", "Compile a policy; show its Python or its rule graph."),
-    "decide": ("caplex.compiler.cli.operate:decide", "Decide an intent on a facts document."),
-    "demo": ("caplex.compiler.cli.operate:demo", "Decide and explain intents on real prices, offline."),
-    "explain": ("caplex.compiler.cli.operate:explain", "Tell a decision in full, or what a code or a field means."),
+# Where each command lives. What is not here is absent from `--help`.
+COMMANDS = {
+    "check": "author",
+    "compile": "author",
+    "decide": "operate",
+    "demo": "operate",
+    "explain": "explaining",
 }
-"""Name, place of the command, and its line in the help: so that `--help` imports none of them."""
-
-LATER = (
-    "init", "lint", "fmt", "test", "graph", "run", "replay", "audit", "switch", "allocate", "diff", "verify", "backtest", "schema",
-    "bench", "serve", "ui", "lsp", "doc", "import", "completion",
-)
-"""Commands of later versions."""
-
-WORKED, ANSWER_NO, USAGE, BUG, INPUT_OUTPUT, TRY_AGAIN, INTERRUPTED = 0, 1, 2, 70, 74, 75, 130
+PLANNED = frozenset({
+    "allocate", "audit", "backtest", "bench", "completion", "diff", "doc", "fmt", "graph", "import", "init", "lint", "lsp",
+    "replay", "run", "schema", "serve", "switch", "test", "ui", "verify",
+})
 
 
-class Lazy(click.Group):
-    """A group that imports a command when it is called."""
+class Commands(click.Group):
+    """A group that knows the names of its commands and imports one when it is wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        found: click.Command = getattr(import_module(module), attribute)
-        return found
+        module = import_module(f"caplex.compiler.cli.{COMMANDS[cmd_name]}")
+        command = getattr(module, cmd_name + "_command")
+        assert isinstance(command, click.Command)
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in COMMANDS:
-            raise click.UsageError(unknown_command(name))
-        return name, self.get_command(ctx, name), args[1:]
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
-
-
-def unknown_command(name: str) -> str:
-    """One line: not yet, or perhaps meant otherwise."""
-    if name in LATER:
-        return f"`caplex {name}` is not part of this version"
-    near = get_close_matches(name, [*COMMANDS, *LATER], n=1)
-    return f"there is no command `{name}`" + (f": did you mean `caplex {near[0]}`?" if near else "; `caplex --help` lists them")
+        if name in PLANNED:
+            raise Stop(Status.USAGE, f"`caplex {name}` is not part of this version")
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean `caplex {near[0]}`?" if near else "`caplex --help` lists them"
+            raise Stop(Status.USAGE, f"no command is named `{name}`; {hint}")
+        return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "--version", message="caplex %(version)s")
-@click.pass_context
-def cli(context: click.Context) -> None:
-    """Rules about capital: who may deploy it, when, and how much.
-
-    \b
-    caplex demo                                   see it at work
-    caplex check desk.cap                         is this policy sound?
-    caplex decide desk.cap --facts facts.json     may this intent go ahead?
-    caplex explain desk.cap --facts facts.json    and why?
-    """
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="caplex", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Rules about who may deploy capital, when, and how much."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit status. A traceback reaches nobody, unless `CAPLEX_DEBUG` asks for it."""
+    """Run `caplex` with *arguments*; the exit status. No exception leaves it, and no traceback unless CAPLEX_DEBUG is set."""
+    output.prepare()
+    as_json = wants_json(arguments)
     try:
-        result: Any = cli.main(args=list(arguments), prog_name="caplex", standalone_mode=False)
+        status = _invoke(arguments)
         sys.stdout.flush()
-        return result if isinstance(result, int) else WORKED
-    except click.exceptions.Exit as ending:
-        return ending.exit_code
-    except click.ClickException as error:
-        complain(error.format_message())
-        return USAGE
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        return status
+    except Stop as stop:
+        return _fail(stop.status, str(stop), stop.diagnostics, as_json)
+    except click.UsageError as error:
+        return _usage(error, as_json)
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return Status.INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough; the interpreter must not complain while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WORKED
+        return _broken_pipe()
     except Exception as error:
-        return _ending(error)
+        return _unexpected(error, as_json)
 
 
-def _ending(error: Exception) -> int:
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the answer is read by a program, so that a failure is told to it too."""
+    pairs = zip(arguments, arguments[1:], strict=False)
+    return "--format=json" in arguments or ("--format", "json") in pairs
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    if not arguments:
+        with click.Context(commands, info_name="caplex") as context:
+            output.say(commands.get_help(context))
+        return Status.WORKED
+    answer = commands.main(args=list(arguments), prog_name="caplex", standalone_mode=False)
+    return answer if isinstance(answer, int) else Status.WORKED
+
+
+def _fail(status: int, message: str, diagnostics: Sequence[object], as_json: bool) -> int:
+    try:
+        output.show_failure(status, message, diagnostics, as_json=as_json)  # type: ignore[arg-type]
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _broken_pipe()
+    return status
+
+
+def _usage(error: click.UsageError, as_json: bool) -> int:
+    path = error.ctx.command_path if error.ctx is not None else "caplex"
+    message = error.format_message().rstrip(".")
+    return _fail(Status.USAGE, f"{message}; `{path} --help` tells more", (), as_json)
+
+
+def _broken_pipe() -> int:
+    # Whoever read us has gone. Nobody has seen the whole answer, so the status must not say that all went well.
+    # The interpreter flushes once more when it ends: let it flush into nothing.
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nothing, stream.fileno())
+    return Status.IO
+
+
+def _unexpected(error: Exception, as_json: bool) -> int:
     from caplex.runtime.errors import CaplexError
 
+    if isinstance(error, CaplexError):
+        status = Status.AGAIN if error.retryable else Status.USAGE
+        return _fail(status, str(error), error.diagnostics, as_json)
+    if isinstance(error, click.ClickException):
+        return _fail(Status.USAGE, error.format_message(), (), as_json)
+    if isinstance(error, OSError):
+        place = f"`{error.filename}`: " if error.filename else ""
+        return _fail(Status.IO, f"{place}{error.strerror or type(error).__name__}", (), as_json)
     if os.environ.get("CAPLEX_DEBUG"):
         traceback.print_exc()
-    if isinstance(error, CaplexError):
-        complain(str(error))
-        return TRY_AGAIN if error.retryable else USAGE
-    if isinstance(error, OSError):
-        complain(f"{error.filename or 'output'}: {error.strerror or error}")
-        return INPUT_OUTPUT
-    complain(f"this is a bug in caplex: {type(error).__name__}: {error}\nPlease report it; CAPLEX_DEBUG=1 shows where it happened.")
-    return BUG
-
-
-def complain(message: str) -> None:
-    """Anything that is not a result goes to stderr."""
-    click.echo(message if message.startswith("error") else f"caplex: {message}", err=True)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
+    sentence = f"this is a bug in caplex ({type(error).__name__} at {place}); CAPLEX_DEBUG=1 shows where it comes from"
+    return _fail(Status.BUG, sentence, (), as_json)

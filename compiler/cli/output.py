@@ -1,74 +1,112 @@
-"""What the commands share: finding policies, settings from the command line, printing documents."""
+"""What the commands print: results to stdout, everything else to stderr, colour only where a person looks."""
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
-import click
+if TYPE_CHECKING:
+    from caplex.compiler.diagnostics.diagnostic import Diagnostic
 
-
-def canonical(document: Any) -> str:
-    """One line of JSON, keys in the order given."""
-    return json.dumps(document, ensure_ascii=False)
+ERROR_SCHEMA = "caplex.error/1"
 
 
-def emit_json(document: Any) -> None:
-    click.echo(canonical(document))
+class Status(IntEnum):
+    """Exit statuses. They are a contract."""
+
+    WORKED = 0
+    NO = 1
+    USAGE = 2
+    BUG = 70
+    IO = 74
+    AGAIN = 75
+    INTERRUPTED = 130
 
 
-def policies_in(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; folders for all `*.cap` below them, but for what `.gitignore` leaves out; sorted."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(_below(path))
-        if not inside:
-            raise click.UsageError(f"{path}: no policies (*.cap) in this folder")
-        found += [each for each in inside if _is_entry(each)] or inside
-    return list(dict.fromkeys(found))
+class Stop(Exception):
+    """Ends a command: *status* to leave with, and what to tell."""
+
+    def __init__(self, status: Status, message: str = "", diagnostics: Sequence[Diagnostic] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.diagnostics = tuple(diagnostics)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    from pathspec import PathSpec
-
-    ignored = folder / ".gitignore"
-    lines = ignored.read_text(encoding="utf-8", errors="replace").splitlines() if ignored.is_file() else []
-    spec = PathSpec.from_lines("gitwildmatch", lines)
-    for parent, folders, files in os.walk(folder):
-        base = Path(parent)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not spec.match_file((base / f).relative_to(folder).as_posix() + "/"))
-        for name in files:
-            path = base / name
-            if name.endswith(".cap") and not spec.match_file(path.relative_to(folder).as_posix()):
-                yield path
+def prepare() -> None:
+    """A name in any script may be printed to a terminal that does not know it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
-def _is_entry(path: Path) -> bool:
-    """In a folder, modules and facts are checked through the policies that use them."""
+def has_colour(stream: IO[str]) -> bool:
+    """Only a terminal gets colour, and only if neither `NO_COLOR` nor a dumb terminal speaks against it."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: IO[str]) -> int:
+    """Columns of the terminal; 100 where there is none, so that files do not depend on who wrote them."""
+    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
+
+
+def say(text: str) -> None:
+    """A result, to stdout."""
+    print(text, file=sys.stdout)
+
+
+def tell(text: str) -> None:
+    """Anything that is not the result, to stderr."""
+    print(text, file=sys.stderr)
+
+
+def say_json(document: Mapping[str, Any], *, one_line: bool = False) -> None:
+    """A result as JSON, to stdout."""
+    say(json.dumps(document, indent=None if one_line else 2, ensure_ascii=False))
+
+
+def show(diagnostics: Sequence[Diagnostic], stream: IO[str]) -> None:
+    """Diagnostics as people read them, an empty line between two."""
+    from caplex.compiler.diagnostics.render import render
+
+    colour, columns = has_colour(stream), width(stream)
+    for number, found in enumerate(diagnostics):
+        print(("\n" if number else "") + render(found, colour=colour, width=columns), file=stream)
+
+
+def show_failure(status: int, message: str, diagnostics: Sequence[Diagnostic], *, as_json: bool) -> None:
+    """Why a command could not do its work: a sentence on stderr, or an object on stdout."""
+    if as_json:
+        from caplex.compiler.diagnostics.formats import to_dict
+
+        say_json({
+            "schema": ERROR_SCHEMA,
+            "status": int(status),
+            "message": message or (diagnostics[0].message if diagnostics else ""),
+            "diagnostics": [to_dict(found) for found in diagnostics],
+        })
+    elif diagnostics:
+        show(diagnostics, sys.stderr)
+    else:
+        tell(f"error: {message}")
+
+
+def write(path: str | Path, text: str) -> None:
+    """*text* into a file, whole or not at all."""
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        return any(line.lstrip().startswith("policy ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
-    except OSError:
-        return True
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(beside, target)
+    except OSError as error:
+        from caplex.compiler.diagnostics.codes_input import CANNOT_WRITE
+        from caplex.compiler.diagnostics.diagnostic import Diagnostic
 
-
-def settings_of(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
-    """Settings in the order of precedence: file, `CAPLEX_SET_NAME`, `--set`."""
-    values: dict[str, Any] = {}
-    if file is not None:
-        from caplex.compiler.tools.settings_file import read_settings
-
-        values.update(read_settings(file))
-    for name, value in sorted(os.environ.items()):
-        if name.startswith("CAPLEX_SET_") and len(name) > len("CAPLEX_SET_"):
-            values[name.removeprefix("CAPLEX_SET_").lower()] = value
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.strip():
-            raise click.UsageError(f"--set {assignment}: write NAME=VALUE, `--set max_position=8%`")
-        values[name.strip()] = value.strip()
-    return values
+        beside.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise Stop(Status.IO, "", [Diagnostic(CANNOT_WRITE, f"`{target}` cannot be written: {reason}", where=str(target))]) from None

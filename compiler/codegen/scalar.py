@@ -362,8 +362,9 @@ class Fused:
         if all(unlimited):
             raise NotFusable("unlimited against unlimited")
         if any(unlimited):
-            self._any(args[0] if unlimited[1] else args[1])
-            return str((op in ("lt", "le", "ne")) if unlimited[1] else (op in ("gt", "ge", "ne")))
+            value = self._num(args[0] if unlimited[1] else args[1]).code  # touched, so that an unusable one is noticed
+            holds = op in (("lt", "le", "ne") if unlimited[1] else ("gt", "ge", "ne"))
+            return f"({value} * 0 {'==' if holds else '!='} 0)"
         if self._numeric(args[0]) and self._numeric(args[1]):
             a, b, _, _ = align(self._num(args[0]), self._num(args[1]))
             return f"({a} {SYMBOLS[op]} {b})"

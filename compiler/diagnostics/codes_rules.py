@@ -37,12 +37,6 @@ OVERRIDABLE_SWITCH = Code(
     'kill switch KILL-010 overridable by role "cro" { … }',
     'kill switch KILL-010 { … rearm by 1 of "cro" }',
 )
-NO_PEOPLE = Code(
-    "CAP406", "quorum-below-one", _E, "An approval by nobody",
-    "A quorum of zero approves everything at once.",
-    'rule EXP-010 { hold when intent.notional > 5_000 USD for approval by role "desk" quorum 0 }',
-    'rule EXP-010 { hold when intent.notional > 5_000 USD for approval by role "desk" quorum 1 }',
-)
 NO_TIME = Code(
     "CAP407", "no-time", _E, "A window or pause that lasts no time",
     "Nothing ever lies within it, so the rule would never act.",

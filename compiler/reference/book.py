@@ -20,7 +20,9 @@ class Book:
         self.action = world.cell("intent", None, "action")
 
     def asks(self, name: str) -> Any:
-        return self.world.cell("intent", None, name)
+        """What the intent says of *name*; ABSENT if nothing."""
+        said = self.world.claim(name)
+        return ABSENT if said is None else said
 
     # ── the intent's own position ────────────────────────────────────────────────────────────────────
 
@@ -138,8 +140,9 @@ class Book:
     def _groups(self) -> Any:
         """Rows of positions and orders under each key but the intent's; an order joins the one position that its words fit."""
         world = self.world
-        own = world.mine("positions"), world.mine("orders")
-        positions, orders = world.rows("positions"), world.rows("orders")
+        own: Any = (world.mine("positions"), world.mine("orders"))
+        positions: Any = world.rows("positions")
+        orders: Any = world.rows("orders")
         lost = merge(*own, positions, orders)
         if lost is not None:
             return lost
@@ -176,7 +179,8 @@ class Book:
 
     @cached_property
     def committed_positions(self) -> Any:
-        positions, orders = self.world.rows("positions"), self.world.rows("orders")
+        positions: Any = self.world.rows("positions")
+        orders: Any = self.world.rows("orders")
         lost = merge(positions, orders)
         if lost is not None:
             return lost

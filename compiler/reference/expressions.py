@@ -13,7 +13,6 @@ from caplex.runtime.schema import SectionSpec
 from caplex.runtime.values import (
     ABSENT,
     UNLIMITED,
-    Truth,
     Unknown,
     at_least,
     at_most,
@@ -89,7 +88,7 @@ class Reader:
             case _:
                 return self._truth(node, q)
 
-    def _truth(self, node: ast.Expr, q: Fraction) -> Truth:
+    def _truth(self, node: ast.Expr, q: Fraction) -> Any:
         value = self.value
         match node:
             case ast.Compare():
@@ -125,6 +124,9 @@ class Reader:
 
     @staticmethod
     def _arithmetic(operator: str, left: Any, right: Any) -> Any:
+        if (left is UNLIMITED or right is UNLIMITED) and merge(left, right) is None:
+            lowers = right is UNLIMITED and operator in "-/"
+            return unknown("SYS-005", "", "unlimited", "", "a number") if lowers else UNLIMITED
         match operator:
             case "+":
                 return left + right
@@ -164,8 +166,9 @@ class Reader:
         rows = self.window(self.checked.aggregates[node.id], None if node.last is None else self.value(node.last, q), today=node.today)
         if isinstance(rows, Unknown):
             return rows
+        itself = isinstance(node.body, ast.Read) and (node.body.name, node.body.steps) == (variable, ())  # `count(p for p in positions)`
         filters = [self.on(variable, row, node.where, q) for row in rows]
-        bodies = [self.on(variable, row, node.body, q) for row, kept in zip(rows, filters, strict=True) if kept is True]
+        bodies = [self.on(variable, row, None if itself else node.body, q) for row, kept in zip(rows, filters, strict=True) if kept is True]
         match function:
             case "any":
                 return either(*bodies, *(kept for kept in filters if isinstance(kept, Unknown)))
@@ -339,25 +342,20 @@ class Reader:
         return self.world.cell(section, None, field)
 
     def scope(self, node: ast.KillSwitch) -> Any:
-        """Pairs (dimension, value) that the switch has for this intent; None if it does not concern it; Unknown if that cannot be told."""
-        found: list[tuple[str, str]] = []
-        lost: list[Unknown] = []
+        """Pairs (dimension, value) of the switch for this intent; None if it does not concern it; Unknown if that cannot be told.
+
+        A document of one account or venue need not name it.
+        """
+        found: list[tuple[str, Any]] = []
         for target in node.targets:
             for name in target.dimensions if isinstance(target, ast.ForEach) else (target.dimension,):
-                wanted = target.value if isinstance(target, ast.ForOne) else None
-                value = self.dimension(name.text)
-                if isinstance(value, Unknown):
-                    lost.append(value)
-                elif value is not ABSENT and wanted not in (None, value):
-                    return None
-                elif value is not ABSENT:
-                    found.append((name.text, value))
-                elif name.text not in ("account", "venue"):  # a document of one account need not name it
-                    if wanted is not None:
+                if name.text not in ("account", "venue") or self.book.asks(name.text) is not ABSENT:
+                    value = self.dimension(name.text)
+                    if isinstance(target, ast.ForOne) and differ(value, target.value or value) is True:
                         return None
-                    if isinstance(target, ast.ForEach):
-                        lost.append(unknown("SYS-001", pointer("intent", name.text), "missing"))
-        return merge(*lost) if lost else tuple(found)
+                    found.append((name.text, unknown("SYS-001", pointer("intent", name.text), "missing") if value is ABSENT else value))
+        lost = merge(*(value for _, value in found))
+        return tuple(found) if lost is None else lost
 
     def switch(self, switch: str, node: ast.KillSwitch) -> Any:
         """``armed`` or ``tripped`` as the facts say; one that does not concern the intent is armed."""

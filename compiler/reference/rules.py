@@ -15,7 +15,22 @@ from caplex.runtime.facts import World
 from caplex.runtime.layout import pointer
 from caplex.runtime.ruling import Trip
 from caplex.runtime.schema import Kind, Type
-from caplex.runtime.values import ABSENT, Leaf, Truth, Unknown, at_least, both, either, floor_to, less, merge, more, negate, unknown
+from caplex.runtime.values import (
+    ABSENT,
+    UNLIMITED,
+    Leaf,
+    Truth,
+    Unknown,
+    at_least,
+    both,
+    either,
+    floor_to,
+    less,
+    merge,
+    more,
+    negate,
+    unknown,
+)
 
 ZERO, ONE = Fraction(0), Fraction(1)
 REQUIRED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -108,8 +123,10 @@ class Judge:
                 return both(when, negate(COMPARE[str(comparison)](measure, bound)))
             case ast.Throttle():
                 count, most = self.count(node), value(node.amount, q)
-                reserve = ZERO if node.reserve is None else value(node.reserve, q)
-                return both(when, either(at_least(count, most), both(more(q, self.c), at_least(count, most - reserve))))
+                full = at_least(count, most)
+                if node.reserve is not None and most is not UNLIMITED:
+                    full = either(full, both(more(q, self.c), at_least(count, most - value(node.reserve, q))))
+                return both(when, full)
             case ast.Cooldown():
                 last, during = self.latest(node), value(node.during, q)
                 return both(when, False if last is None else less(self.world.now - last, during))
@@ -125,7 +142,7 @@ class Judge:
                 return value(compare.left, q), comparison, value(compare.right, q), types.get(compare.left.id, Type(Kind.UNKNOWN))
             case ast.Throttle():
                 count, most = self.count(node), value(node.amount, q)
-                if node.reserve is not None and less(count, most) is True:
+                if node.reserve is not None and most is not UNLIMITED and less(count, most) is True:
                     most = most - value(node.reserve, q)
                 return count, "<", most, Type(Kind.COUNT)
             case ast.Cooldown():
@@ -135,8 +152,7 @@ class Judge:
 
     def count(self, node: ast.Throttle) -> Any:
         if node.counters is not None:
-            assert isinstance(node.counters, ast.Read) and isinstance(node.counters.steps[-1], ast.FieldStep)
-            return self.world.counter(node.counters.steps[-1].name)
+            return self.reader.value(node.counters, ZERO)
         window = None if isinstance(node.window, ast.PerDay) else self.reader.value(node.window, ZERO)
         rows = self._events(node, window, today=window is None)
         return rows if isinstance(rows, Unknown) else Fraction(len(rows))
@@ -177,6 +193,7 @@ class Judge:
         broken = n > standing.s and self.broken(info, n)
         if isinstance(broken, Unknown):
             standing.state, standing.leaves = "unknown", broken.leaves
+            standing.monitored = self._suspended(info)  # the mode suspends rules, not data
         elif broken:
             standing.state = "broken"
         if standing.state != "kept" and self.enforces(standing):
@@ -297,8 +314,10 @@ class Judge:
 
     def _confirmed(self, info: RuleInfo, confirm: ast.Confirm | None, scope: tuple[tuple[str, str], ...], index: int) -> bool:
         """This reading counts; earlier ones stand in the switch's row."""
-        wanted = None if confirm is None else self.reader.value(confirm.amount, self.n)
-        if confirm is None or isinstance(wanted, Unknown):
+        if confirm is None:
+            return True
+        wanted = self.reader.value(confirm.amount, self.n)
+        if isinstance(wanted, Unknown):
             return True
         readings, since = self.world.confirming(info.id, scope, index)
         return bool(readings + 1 >= wanted if confirm.readings else since is not None and self.world.now - since >= wanted)

@@ -63,22 +63,25 @@ def _walk(checked: CheckedModule, entry: Scope, outside: Mapping[str, object]) -
 
 
 def _place(
-    checked: CheckedModule, entry: Scope, header: ast.Header, found: Found, money: ast.Node | None, problems: list[Diagnostic]
+    checked: CheckedModule, entry: Scope, header: ast.Header, found: Found, money: ast.Node | None,
+    problems: list[Diagnostic]
 ) -> None:
     checked.waivers = stages.waivers_of(entry, checked.references, checked.policy.timezone)
     checked.rules, told = stages.place_rules(entry, header, checked.policy, checked.waivers)
     problems += told
     problems += stages.names_currency(header, checked.policy, money)
     if not any(problem.is_error for problem in problems):
+        problems += stages.decides_nothing(entry, header) if not checked.rules else ()
+    if not any(problem.is_error for problem in problems):
         problems += stages.must_say(entry, header, checked.policy, checked.rules, found)
     scopes = list(entry.walk())
-    if not checked.rules and not any(problem.is_error for problem in problems):
-        problems += stages.decides_nothing(entry, header)
-    checked.sizes = tuple(SizeInfo(scope.prefix + size_id, size) for scope in scopes for size_id, size in scope.sizes.items())
+    checked.sizes = tuple(SizeInfo(scope.prefix + size_id, size) for scope in scopes for size_id,
+                          size in scope.sizes.items())
     own = entry.module.items
     answers = [item for item in own if isinstance(item, ast.Answer)]
     if len(answers) > 1:
-        problems.append(at(codes_names.DUPLICATE, "a policy has one `answer`", answers[1].span, "again", also=[(answers[0].span, "first here")]))
+        problems.append(at(codes_names.DUPLICATE, "a policy has one `answer`", answers[1].span, "again",
+                           also=[(answers[0].span, "first here")]))
     checked.answer = answers[0] if answers else None
     checked.emits = tuple(item for scope in scopes for item in scope.module.items if isinstance(item, ast.Emit))
     checked.tests = tuple(item for item in own if isinstance(item, ast.Test))

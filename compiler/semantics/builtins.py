@@ -37,15 +37,20 @@ class Derived:
 
 
 _TABLE: tuple[Derived, ...] = (
-    Derived("intent.quantity", units.QUANTITY, "size", "The size that is judged, in units; after the verdict the size asked for."),
-    Derived("intent.notional", units.MONEY, "size", "Its money: at the worse of market and limit price for a buy, at market for a sell."),
+    Derived("intent.quantity", units.QUANTITY, "size",
+            "The size that is judged, in units; after the verdict the size asked for."),
+    Derived("intent.notional", units.MONEY, "size",
+            "Its money: at the worse of market and limit price for a buy, at market for a sell."),
     Derived("intent.opening", units.QUANTITY, "size", "Units of the opening leg: what goes beyond the closing leg."),
     Derived("intent.closing", units.QUANTITY, "size", "Units of the closing leg: what only reduces the position."),
-    Derived("after.position.quantity", units.QUANTITY, "size", "Position if this and all orders in flight on its side fill."),
+    Derived("after.position.quantity", units.QUANTITY, "size",
+            "Position if this and all orders in flight on its side fill."),
     Derived("after.position.notional", units.MONEY, "size", "The same at market price."),
     Derived("after.portfolio.gross", units.MONEY, "size", "Worst-case gross exposure with this order."),
-    Derived("after.portfolio.net", units.MONEY, "size", "Net exposure with this order and those in flight on its side."),
-    Derived("committed.position.quantity", units.QUANTITY, "intent", "Position if all orders in flight on the intent's side fill."),
+    Derived("after.portfolio.net", units.MONEY, "size",
+            "Net exposure with this order and those in flight on its side."),
+    Derived("committed.position.quantity", units.QUANTITY, "intent",
+            "Position if all orders in flight on the intent's side fill."),
     Derived("committed.position.notional", units.MONEY, "intent", "The same at market price."),
     Derived("committed.portfolio.gross", units.MONEY, "intent", "Worst-case gross exposure without this order."),
     Derived("committed.portfolio.positions", units.COUNT, "state", "Symbols that are held or have orders in flight."),
@@ -54,9 +59,12 @@ _TABLE: tuple[Derived, ...] = (
     Derived("portfolio.gross", units.MONEY, "state", "Sum of the absolute values of all positions at market price."),
     Derived("portfolio.net", units.MONEY, "state", "Sum of the signed values of all positions at market price."),
     Derived("portfolio.positions", units.COUNT, "state", "Number of symbols held."),
-    Derived("account.day_loss", units.MONEY, "state", "Equity at the start of the day, plus net flows since, less equity."),
-    Derived("account.drawdown", Type(Kind.RATIO, of="account.peak_equity"), "state", "Share of the peak that has been lost."),
-    Derived("permitted.position.quantity", units.QUANTITY, "outcome", "Position if exactly the permitted quantity fills."),
+    Derived("account.day_loss", units.MONEY, "state",
+            "Equity at the start of the day, plus net flows since, less equity."),
+    Derived("account.drawdown", Type(Kind.RATIO, of="account.peak_equity"), "state",
+            "Share of the peak that has been lost."),
+    Derived("permitted.position.quantity", units.QUANTITY, "outcome",
+            "Position if exactly the permitted quantity fills."),
     Derived("permitted.position.notional", units.MONEY, "outcome", "The same at market price."),
     Derived("permitted.closing", units.QUANTITY, "outcome", "Closing leg of the permitted quantity."),
     Derived("permitted.opening", units.QUANTITY, "outcome", "Opening leg of the permitted quantity."),
@@ -69,10 +77,12 @@ TOLD: Final = ("observed", "allowed")
 
 ROW_DERIVED: Final[dict[str, tuple[Derived, ...]]] = {
     "positions": (
-        Derived("positions.notional", units.MONEY, "state", "Signed value of the position at the market price of its symbol."),
+        Derived("positions.notional", units.MONEY, "state",
+                "Signed value of the position at the market price of its symbol."),
         Derived("positions.price", units.PRICE, "state", "Market price of its symbol."),
     ),
-    "orders": (Derived("orders.notional", units.MONEY, "state", "Leaves quantity at the order's price, else at market price."),),
+    "orders": (Derived("orders.notional", units.MONEY, "state",
+                       "Leaves quantity at the order's price, else at market price."),),
 }
 """Computed fields of rows, read through the variable of an aggregate."""
 
@@ -98,7 +108,8 @@ EVENT_OF: Final[dict[str, str]] = {
 HISTORIES: Final = frozenset(EVENTS.values())
 
 LOSS_READS: Final = frozenset({
-    "account.day_loss", "account.drawdown", "account.realised_pnl_today", "account.unrealised_pnl", "fills.pnl", "stops.pnl", "results.pnl",
+    "account.day_loss", "account.drawdown", "account.realised_pnl_today", "account.unrealised_pnl", "fills.pnl",
+    "stops.pnl", "results.pnl",
 })
 LOSS_BASES: Final = frozenset({
     "account.day_start_equity", "account.peak_equity", "account.initial_equity", "account.day_start_balance",

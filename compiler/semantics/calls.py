@@ -25,12 +25,15 @@ class Calls(Pairs):
             case "clamp" if len(values) == 1 and len(intervals) == 1 and arguments[1] is intervals[0]:
                 return self._together([values[0], intervals[0].low, intervals[0].high], want)
             case "abs" | "max" | "min" | "clamp" | "sum" | "count" | "any" | "all":
-                shapes = {"abs": "abs(x)", "clamp": "clamp(x, 0..1)", "max": "max(a, b)` or `max(x.pnl for x in fills in last 1d)",
+                shapes = {"abs": "abs(x)", "clamp": "clamp(x, 0..1)",
+                          "max": "max(a, b)` or `max(x.pnl for x in fills in last 1d)",
                           "min": "min(a, b)` or `min(x.pnl for x in fills in last 1d)", "count": "count(positions)"}
-                return self.say(at(codes_names.BAD_ARGUMENTS, f"`{name}` does not take these arguments", expr.span, "not its shape",
+                return self.say(at(codes_names.BAD_ARGUMENTS, f"`{name}` does not take these arguments", expr.span,
+                                   "not its shape",
                                    help=f"write `{shapes.get(name, f'{name}(x.notional for x in positions)')}`"))
             case _:
-                return self.say(at(codes_names.UNKNOWN_FUNCTION, f"no function is named `{name}`", expr.function.span, "unknown function",
+                return self.say(at(codes_names.UNKNOWN_FUNCTION, f"no function is named `{name}`", expr.function.span,
+                                   "unknown function",
                                    help=guess(name, (*builtins.FUNCTIONS, *builtins.AGGREGATES))
                                    or f"there are {listing(dict.fromkeys((*builtins.FUNCTIONS, *builtins.AGGREGATES)), most=12)}"))
 
@@ -53,10 +56,12 @@ class Calls(Pairs):
     def aggregate(self, expr: ast.Aggregate, want: Type | None) -> Type:
         name = expr.function.text
         if name not in builtins.AGGREGATES:
-            return self.say(at(codes_names.UNKNOWN_FUNCTION, f"no aggregate is named `{name}`", expr.function.span, "unknown function",
+            return self.say(at(codes_names.UNKNOWN_FUNCTION, f"no aggregate is named `{name}`", expr.function.span,
+                               "unknown function",
                                help=guess(name, builtins.AGGREGATES) or f"there are {listing(builtins.AGGREGATES)}"))
         if self.place.aggregate:
-            return self.say(at(codes_names.BAD_ARGUMENTS, "an aggregate cannot stand in another", expr.span, "inside an aggregate"))
+            return self.say(at(codes_names.BAD_ARGUMENTS, "an aggregate cannot stand in another", expr.span,
+                               "inside an aggregate"))
         section = self._rows_of(expr)
         if expr.last is not None:
             self.expect(expr.last, units.DURATION, "the length of a window")
@@ -66,8 +71,10 @@ class Calls(Pairs):
         variable = expr.variable.text if expr.variable is not None else "event"
         place = self.place
         inside = replace(place, rows={**place.rows, variable: section}, aggregate=True, text=False)
-        if expr.variable is not None and (variable in self.scope.lets or variable in self.scope.settings or variable in self.checked.schema.sections):
-            self.say(at(codes_names.DUPLICATE, f"`{variable}` already has a meaning", expr.variable.span, "choose another name"))
+        if expr.variable is not None and (variable in self.scope.lets or variable in self.scope.settings
+                                          or variable in self.checked.schema.sections):
+            self.say(at(codes_names.DUPLICATE, f"`{variable}` already has a meaning", expr.variable.span,
+                        "choose another name"))
         with self.standing(inside):
             if expr.where is not None:
                 self.condition(expr.where)
@@ -84,7 +91,8 @@ class Calls(Pairs):
         section = self.checked.schema.sections.get(name)
         lists = [each.name for each in self.checked.schema.sections.values() if each.shape in ("list", "history")]
         if section is None:
-            self.say(at(codes_names.NOT_ROWS, f"no list is named `{source.name}`", source.span, "unknown list", help=guess(source.name, lists)))
+            self.say(at(codes_names.NOT_ROWS, f"no list is named `{source.name}`", source.span, "unknown list",
+                        help=guess(source.name, lists)))
             return None
         if section.shape not in ("list", "history"):
             found = near(name, lists)
@@ -93,7 +101,8 @@ class Calls(Pairs):
             return None
         if windowed and section.shape != "history":
             place = expr.last if expr.last is not None else source
-            self.say(at(codes_names.NOT_HISTORY, f"the rows of `{name}` are not events", place.span, "a window needs a history",
+            self.say(at(codes_names.NOT_HISTORY, f"the rows of `{name}` are not events", place.span,
+                        "a window needs a history",
                         help="histories are " + listing(builtins.EVENTS)))
             return None
         if self.place.switch is not None and section.shape == "list" and section.key is not None and section.key not in self.place.switch:
@@ -117,7 +126,8 @@ class Calls(Pairs):
         if body is None or row:
             if name == "any" and expr.where is not None:
                 return units.BOOL
-            return self.say(at(codes_names.BAD_ARGUMENTS, f"`{name}` needs to know what of each row", expr.span, "of what?",
+            return self.say(at(codes_names.BAD_ARGUMENTS, f"`{name}` needs to know what of each row", expr.span,
+                               "of what?",
                                help=f"write `{name}(x.… for x in {expr.source.span.text})`"))
         if name in ("any", "all"):
             self.condition(body)

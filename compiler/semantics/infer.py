@@ -52,14 +52,17 @@ class Infer(Calls):
             self.money = expr
         if expr.currency is None:
             if own and own not in DOLLAR_CURRENCIES:
-                return self.say(at(codes_types.DOLLARS, f"the policy counts in {own}, not in dollars", expr.span, "`$` is the policy's currency",
+                return self.say(at(codes_types.DOLLARS, f"the policy counts in {own}, not in dollars", expr.span,
+                                   "`$` is the policy's currency",
                                    help=f"write `{expr.amount} {own}`"))
             return units.MONEY_LITERAL
-        return units.MONEY_LITERAL if not own or expr.currency == own else replace(units.MONEY_LITERAL, currency=expr.currency)
+        return units.MONEY_LITERAL if not own or expr.currency == own else replace(units.MONEY_LITERAL,
+                                                                                   currency=expr.currency)
 
     def _unlimited(self, expr: ast.Unlimited, want: Type | None) -> Type:
         if want is None or not (want.numeric or want.kind is Kind.UNKNOWN):
-            return self.say(at(codes_types.MISPLACED_UNLIMITED, "nothing can be computed from `unlimited`", expr.span, "only a bound or a setting"))
+            return self.say(at(codes_types.MISPLACED_UNLIMITED, "nothing can be computed from `unlimited`", expr.span,
+                               "only a bound or a setting"))
         return units.plain(want)
 
     def _list(self, expr: ast.ListOf, want: Type | None) -> Type:
@@ -96,7 +99,8 @@ class Infer(Calls):
             return units.UNKNOWN
         for side, type_ in ((left, left_type), (right, right_type)):
             if not type_.numeric:
-                return self.say(at(codes_types.CONDITION_AS_VALUE, f"{units.noun(units.plain(type_))} cannot be calculated with", side.span,
+                return self.say(at(codes_types.CONDITION_AS_VALUE,
+                                   f"{units.noun(units.plain(type_))} cannot be calculated with", side.span,
                                    "a number is needed"))
         match expr.operator:
             case "+" | "-":
@@ -112,7 +116,8 @@ class Infer(Calls):
             case "of":
                 return self._share(expr, left_type, right_type)
         if found is None:
-            return self.two(code, f"{units.noun(left_type)} cannot be {verb} {units.noun(right_type)}", left, left_type, right, right_type)
+            return self.two(code, f"{units.noun(left_type)} cannot be {verb} {units.noun(right_type)}", left,
+                            left_type, right, right_type)
         return found
 
     def _sum(self, expr: ast.Arithmetic, left_type: Type, right_type: Type) -> Type:
@@ -122,19 +127,23 @@ class Infer(Calls):
             return found
         verb = "added to" if not minus else "reduced by"
         if left_type.kind is right_type.kind is Kind.INSTANT:
-            return self.two(codes_types.MIXED_SUM, "two instants cannot be added", expr.left, left_type, expr.right, right_type)
+            return self.two(codes_types.MIXED_SUM, "two instants cannot be added", expr.left, left_type, expr.right,
+                            right_type)
         return self.join(expr.left, left_type, expr.right, right_type, verb=verb)
 
     def _share(self, expr: ast.Arithmetic, left_type: Type, right_type: Type) -> Type:
         if left_type.kind is not Kind.RATIO:
-            return self.say(at(codes_types.SHARE_OF, f"{units.noun(left_type)} is not a share of anything", expr.left.span, "a share is needed",
+            return self.say(at(codes_types.SHARE_OF, f"{units.noun(left_type)} is not a share of anything",
+                               expr.left.span, "a share is needed",
                                also=[(expr.right.span, "")]))
         whole = self._whole(expr.right)
         if left_type.of is not None and whole is not None and left_type.of != whole:
             return self.other_whole(expr.left, left_type.of, expr.right, whole, "taken of")
         if right_type.kind is Kind.INSTANT:
-            return self.two(codes_types.BAD_PRODUCT, "an instant has no share", expr.left, left_type, expr.right, right_type)
-        return units.product(units.RATIO if left_type.of is not None else left_type, units.plain(right_type)) or units.UNKNOWN
+            return self.two(codes_types.BAD_PRODUCT, "an instant has no share", expr.left, left_type, expr.right,
+                            right_type)
+        return units.product(units.RATIO if left_type.of is not None else left_type,
+                             units.plain(right_type)) or units.UNKNOWN
 
     def _whole(self, expr: ast.Expr) -> str | None:
         """The field that *expr* reads, through lets; None if it is anything else."""
@@ -171,7 +180,8 @@ class Infer(Calls):
         if found.kind is Kind.SET and found.element is not None:
             self.join(expr.value, value, expr.collection, found.element, verb="compared with")
         elif found.kind is not Kind.UNKNOWN:
-            self.say(at(codes_types.WRONG_TYPE, f"`in` asks for a list, not {units.noun(units.plain(found))}", expr.collection.span, "a list is needed",
+            self.say(at(codes_types.WRONG_TYPE, f"`in` asks for a list, not {units.noun(units.plain(found))}",
+                        expr.collection.span, "a list is needed",
                         help="write `[\"a\", \"b\"]`, a setting of type `set of …`, or `within a..b`"))
         return units.BOOL
 
@@ -190,7 +200,8 @@ class Infer(Calls):
     def _else(self, expr: ast.Else, want: Type | None) -> Type:
         value = self._reading(expr.value, want)
         if isinstance(expr.value, ast.Read) and value.kind is not Kind.UNKNOWN and not self._can_be_absent(expr.value):
-            self.say(at(codes_names.NEVER_ABSENT, f"`{expr.value.span.text}` is never absent", expr.value.span, "never absent",
+            self.say(at(codes_names.NEVER_ABSENT, f"`{expr.value.span.text}` is never absent", expr.value.span,
+                        "never absent",
                         help="leave the `else` out: what is missing denies"))
         fallback = self.infer(expr.fallback, value)
         return self.join(expr.value, value, expr.fallback, fallback, verb="replaced by")
@@ -221,7 +232,8 @@ class Infer(Calls):
         if found is not None:
             qualified, item = found
             if not isinstance(item, ast.KillSwitch):
-                self.say(at(codes_names.UNKNOWN_RULE, f"`{expr.switch.text}` is not a kill switch", expr.switch.span, "cannot be tripped"))
+                self.say(at(codes_names.UNKNOWN_RULE, f"`{expr.switch.text}` is not a kill switch", expr.switch.span,
+                            "cannot be tripped"))
             else:
                 self.checked.bindings[expr.switch.id] = SwitchBinding(qualified)
         return units.BOOL
@@ -235,7 +247,8 @@ class Infer(Calls):
             if scope is None and ref.alias in self.scope.broken:
                 return None
             if scope is None:
-                self.say(at(codes_names.UNKNOWN_RULE, f"no module is imported as `{ref.alias}`", ref.span, "unknown module",
+                self.say(at(codes_names.UNKNOWN_RULE, f"no module is imported as `{ref.alias}`", ref.span,
+                            "unknown module",
                             help=guess(ref.alias, self.scope.imports)))
                 return None
         assert scope is not None
@@ -278,7 +291,8 @@ class Infer(Calls):
                         help="formats are `.N` with N up to 12, `%` and `money`"))
             return
         if not fits:
-            self.say(at(codes_types.WRONG_TYPE, f"`:{form}` prints {needs}, not {units.noun(units.plain(type_))}", hole.span, "does not fit"))
+            self.say(at(codes_types.WRONG_TYPE, f"`:{form}` prints {needs}, not {units.noun(units.plain(type_))}",
+                        hole.span, "does not fit"))
 
 
 def _constant(type_: Type) -> Callable[[Infer, Any, Type | None], Type]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from caplex.compiler.diagnostics import codes_names, codes_stages, codes_types
 from caplex.compiler.semantics import builtins, units
@@ -76,10 +77,12 @@ class Items(Infer):
 
     def _rule_item(self, scope: Scope, item: ast.RuleItem) -> None:
         for repeated in item.attributes.repeated:
-            self.say(at(codes_stages.REPEATED_ATTRIBUTE, f"`{repeated}` stands twice", item.attributes.span, "said twice"))
+            self.say(at(codes_stages.REPEATED_ATTRIBUTE, f"`{repeated}` stands twice", item.attributes.span,
+                        "said twice"))
         for action in item.attributes.actions:
             if action.text not in builtins.ACTIONS:
-                self.say(at(codes_names.UNKNOWN_WORD, f"no action is named `{action.text}`", action.span, "unknown action",
+                self.say(at(codes_names.UNKNOWN_WORD, f"no action is named `{action.text}`", action.span,
+                            "unknown action",
                             help=guess(action.text, builtins.ACTIONS) or f"actions are {listing(builtins.ACTIONS)}"))
         self.reads = set()
         if not isinstance(item, ast.KillSwitch):
@@ -133,8 +136,10 @@ class Items(Infer):
         if section is None:
             other = builtins.EVENT_OF if known is builtins.EVENTS else builtins.EVENTS
             same = next((word for word, each in known.items() if each == other.get(name.text)), None)
-            self.say(at(codes_names.UNKNOWN_WORD, f"no kind of event is named `{name.text}`", name.span, "unknown kind of event",
-                        help=f"did you mean `{same}`?" if same else guess(name.text, known) or f"there are {listing(known)}"))
+            self.say(at(codes_names.UNKNOWN_WORD, f"no kind of event is named `{name.text}`", name.span,
+                        "unknown kind of event",
+                        help=f"did you mean `{same}`?" if same else guess(name.text, known)
+                        or f"there are {listing(known)}"))
             return None
         spec = self.checked.schema.sections[section]
         self.checked.throttle_events[node.id] = spec
@@ -162,7 +167,8 @@ class Items(Infer):
                 last = read.steps[-1]
                 name = last.name if isinstance(last, ast.FieldStep) else read.name
             if section is not None and name not in section.fields:
-                self.say(at(codes_names.UNKNOWN_FIELD, f"the events of `{section.name}` carry no `{name}`", read.span, "unknown key",
+                self.say(at(codes_names.UNKNOWN_FIELD, f"the events of `{section.name}` carry no `{name}`", read.span,
+                            "unknown key",
                             help=f"they carry {listing(section.fields, most=20)}"))
                 continue
             keys.append((name, read))
@@ -179,8 +185,9 @@ class Items(Infer):
             value = evaluate(expr)
         except NotConstant:
             return
-        if value is not None and (not hasattr(value, "denominator") or value < 0 or value.denominator != 1):  # type: ignore[operator]
-            self.say(at(codes_types.NOT_WHOLE, f"{what} is a whole number, 0 or more", expr.span, "not a number of things"))
+        if isinstance(value, Fraction) and (value < 0 or value.denominator != 1):
+            self.say(at(codes_types.NOT_WHOLE, f"{what} is a whole number, 0 or more", expr.span,
+                        "not a number of things"))
 
     def _throttle(self, throttle: ast.Throttle) -> None:
         self._count(throttle.amount, "what a throttle lets through")
@@ -211,8 +218,10 @@ class Items(Infer):
             for name in names:
                 dimensions.add(name.text)
                 if name.text not in builtins.DIMENSIONS and name.text not in self.checked.schema.sections["intent"].fields:
-                    self.say(at(codes_names.UNKNOWN_WORD, f"a switch cannot stand for `{name.text}`", name.span, "unknown dimension",
-                                help=guess(name.text, builtins.DIMENSIONS) or f"dimensions are {listing(builtins.DIMENSIONS)}"))
+                    self.say(at(codes_names.UNKNOWN_WORD, f"a switch cannot stand for `{name.text}`", name.span,
+                                "unknown dimension",
+                                help=guess(name.text, builtins.DIMENSIONS)
+                                or f"dimensions are {listing(builtins.DIMENSIONS)}"))
         place = Place(switch=frozenset(dimensions))
         for clause in switch.clauses:
             with self.standing(place):
@@ -260,7 +269,8 @@ class Items(Infer):
         known = self._known_families()
         for name in trip.families:
             if name.text not in known:
-                self.say(at(codes_names.UNKNOWN_WORD, f"no rule is of the family `{name.text}`", name.span, "unknown family",
+                self.say(at(codes_names.UNKNOWN_WORD, f"no rule is of the family `{name.text}`", name.span,
+                            "unknown family",
                             help=guess(name.text, known)))
         self.expect(trip.window, units.DURATION, "the length of a window")
         self.template(trip.because)
@@ -275,20 +285,26 @@ class Items(Infer):
         type_ = self.infer(action.field)
         binding = self.checked.bindings.get(action.field.id)
         if type_.kind is not Kind.UNKNOWN and not isinstance(binding, FieldBinding):
-            self.say(at(codes_types.WRONG_TYPE, f"`{action.field.span.text}` is not a supplied field", action.field.span, "cannot be rebased",
+            self.say(at(codes_types.WRONG_TYPE, f"`{action.field.span.text}` is not a supplied field",
+                        action.field.span, "cannot be rebased",
                         help="a field that the engine keeps can be rebased, such as `account.peak_equity`"))
         self.expect(action.value, type_, f"`{action.field.span.text}`")
         self.reads = before
 
     def _waiver(self, waiver: ast.Waiver) -> None:
         found = self.reference(waiver.of)
-        missing = [name for name, value in (("through DATE", waiver.through), ('approved by "…"', waiver.approved_by), ('ticket "…"', waiver.ticket))
+        missing = [name for name,
+                   value in (("through DATE", waiver.through), ('approved by "…"', waiver.approved_by),
+                             ('ticket "…"', waiver.ticket))
                    if value is None]
         if missing:
-            self.say(at(codes_stages.WAIVER_TERMS, f"the waiver `{waiver.rule_id.text}` does not say everything it must", waiver.rule_id.span,
-                        "an exception has an end, an approver and a ticket", help="add " + ", ".join(f"`{name}`" for name in missing)))
+            self.say(at(codes_stages.WAIVER_TERMS,
+                        f"the waiver `{waiver.rule_id.text}` does not say everything it must", waiver.rule_id.span,
+                        "an exception has an end, an approver and a ticket",
+                        help="add " + ", ".join(f"`{name}`" for name in missing)))
         if found is not None and isinstance(found[1], ast.KillSwitch) and not waiver.including_switches:
-            self.say(at(codes_stages.WAIVER_TERMS, f"`{waiver.of.text}` is a kill switch", waiver.of.span, "not touched by a waiver",
+            self.say(at(codes_stages.WAIVER_TERMS, f"`{waiver.of.text}` is a kill switch", waiver.of.span,
+                        "not touched by a waiver",
                         help="write `including kill switches` if that is what you mean"))
         self.condition(waiver.when)
         self.template(waiver.because)
@@ -311,7 +327,8 @@ class Items(Infer):
                     type_ = self.read(step.leverage, absent=True)
                     self.checked.types[step.leverage.id] = type_
                     if type_.kind not in (Kind.RATIO, Kind.UNKNOWN):
-                        self.say(at(codes_types.WRONG_TYPE, f"leverage is a number, not {units.noun(type_)}", step.leverage.span, units.noun(type_)))
+                        self.say(at(codes_types.WRONG_TYPE, f"leverage is a number, not {units.noun(type_)}",
+                                    step.leverage.span, units.noun(type_)))
 
     def _allocate(self, allocate: ast.Allocate) -> None:
         """Optional metrics may be read as they are: an unusable one refuses the plan."""
@@ -332,7 +349,8 @@ class Items(Infer):
             self.condition(claim)
 
     def _test(self, test: ast.Test) -> None:
-        columns = frozenset(column.text for step in test.steps if isinstance(step, ast.EachRow) for column in step.columns)
+        columns = frozenset(column.text for step in test.steps if isinstance(step, ast.EachRow)
+                            for column in step.columns)
         place = Place(outcome=True, text=True, loose=columns)
         with self.standing(place):
             for step in test.steps:
@@ -349,13 +367,15 @@ class Items(Infer):
             case ast.Operate():
                 found = self.reference(step.switch)
                 if found is not None and not isinstance(found[1], ast.KillSwitch):
-                    self.say(at(codes_names.UNKNOWN_RULE, f"`{step.switch.text}` is not a kill switch", step.switch.span, "cannot be tripped"))
+                    self.say(at(codes_names.UNKNOWN_RULE, f"`{step.switch.text}` is not a kill switch",
+                                step.switch.span, "cannot be tripped"))
             case ast.ExpectVerdict():
                 for reference in step.by:
                     if family(reference.rule) != "SYS" or reference.alias:
                         self.reference(reference, others=True)
                 if step.column and step.verdict not in columns:
-                    self.say(at(codes_names.UNKNOWN_WORD, f"no verdict is named `{step.verdict}`", step.span, "unknown verdict",
+                    self.say(at(codes_names.UNKNOWN_WORD, f"no verdict is named `{step.verdict}`", step.span,
+                                "unknown verdict",
                                 help=guess(step.verdict, ("allow", "deny", "hold", "modify", *columns))))
                 if step.to is not None:
                     self._given(step.to, units.QUANTITY, "the permitted size", columns)
@@ -382,14 +402,17 @@ class Items(Infer):
     def _happens(self, step: ast.Happens, columns: frozenset[str]) -> None:
         if step.amount is not None:
             self._given(step.amount, units.QUANTITY, "the amount of an event", columns)
-        section = "intent" if step.event == "intent" else builtins.EVENT_OF.get(step.event, "market" if step.event == "quote" else "")
+        section = "intent" if step.event == "intent" else builtins.EVENT_OF.get(step.event,
+                                                                                "market" if step.event == "quote"
+                                                                                else "")
         spec = self.checked.schema.sections.get(section)
         extra = self.checked.schema.sections["intent"].fields
         for pair in step.pairs:
             found = spec.fields.get(pair.name.text) if spec is not None else None
             found = found or extra.get(pair.name.text)
             if found is None and spec is not None:
-                self.say(at(codes_names.UNKNOWN_FIELD, f"{'an' if step.event[0] in 'aeiou' else 'a'} {step.event} has no field `{pair.name.text}`",
+                self.say(at(codes_names.UNKNOWN_FIELD,
+                            f"{'an' if step.event[0] in 'aeiou' else 'a'} {step.event} has no field `{pair.name.text}`",
                             pair.name.span, "unknown field", help=guess(pair.name.text, (*spec.fields, *extra))))
                 continue
             if found is not None:

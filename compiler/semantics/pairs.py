@@ -45,7 +45,8 @@ class Pairs(Resolver):
     def condition(self, expr: ast.Expr) -> None:
         type_ = self.infer(expr, units.BOOL)
         if type_.kind not in (Kind.BOOL, Kind.UNKNOWN):
-            self.say(at(codes_types.NOT_A_CONDITION, f"{units.noun(units.plain(type_))} is neither true nor false", expr.span,
+            self.say(at(codes_types.NOT_A_CONDITION, f"{units.noun(units.plain(type_))} is neither true nor false",
+                        expr.span,
                         "a condition is needed", help="compare it with something"))
 
     def expect(self, expr: ast.Expr, type_: Type, what: str) -> Type:
@@ -79,11 +80,13 @@ class Pairs(Resolver):
         if found.bare and found.kind is Kind.RATIO and type_.kind in (Kind.MONEY, Kind.PRICE):
             self._bare_number(expr)
         elif found.kind in _AMOUNTS and found.kind is type_.kind:
-            self.say(at(codes_types.CURRENCIES, f"{what} is {units.noun(type_)}, not {units.noun(found)}", expr.span, units.noun(found)))
+            self.say(at(codes_types.CURRENCIES, f"{what} is {units.noun(type_)}, not {units.noun(found)}", expr.span,
+                        units.noun(found)))
         elif found.kind is Kind.RATIO and not found.bare and type_.kind in _AMOUNTS:
             self._percent_of_what(expr, found, type_, f"{what} is {units.noun(type_)}, not {units.noun(found)}", ())
         elif type_.kind is not Kind.ENUM or found.kind is not Kind.TEXT:
-            self.say(at(codes_types.WRONG_TYPE, f"{what} is {units.noun(type_)}, not {units.noun(found)}", expr.span, units.noun(found),
+            self.say(at(codes_types.WRONG_TYPE, f"{what} is {units.noun(type_)}, not {units.noun(found)}", expr.span,
+                        units.noun(found),
                         help=_example(type_)))
 
     def is_zero(self, expr: ast.Expr) -> bool:
@@ -95,18 +98,21 @@ class Pairs(Resolver):
     def _member(self, expr: ast.Node, word: str, type_: Type) -> bool:
         if word in type_.members:
             return True
-        self.say(at(codes_names.UNKNOWN_MEMBER, f"`{word}` is not one of {listing(type_.members, most=20)}", expr.span, "unknown member",
+        self.say(at(codes_names.UNKNOWN_MEMBER, f"`{word}` is not one of {listing(type_.members, most=20)}", expr.span,
+                    "unknown member",
                     help=guess(word, type_.members)))
         return False
 
     def number(self, expr: ast.Expr, type_: Type) -> Type:
         if type_.kind is Kind.UNKNOWN or (type_.numeric and type_.kind is not Kind.INSTANT):
             return type_
-        return self.say(at(codes_types.CONDITION_AS_VALUE, f"{units.noun(units.plain(type_))} is not a number", expr.span, "a number is needed"))
+        return self.say(at(codes_types.CONDITION_AS_VALUE, f"{units.noun(units.plain(type_))} is not a number",
+                           expr.span, "a number is needed"))
 
     # ── two values beside each other ─────────────────────────────────────────────────────────────────
 
-    def pair(self, left: ast.Expr, right: ast.Expr, *, ordered: bool = False, verb: str = "compared with", want: Type | None = None) -> Type:
+    def pair(self, left: ast.Expr, right: ast.Expr, *, ordered: bool = False, verb: str = "compared with",
+             want: Type | None = None) -> Type:
         """Infer two expressions that must be of one type, and return that; bare words take theirs from the other side."""
         if self.is_word(left) or isinstance(left, ast.Unlimited):
             right_type = self.infer(right, want)
@@ -117,7 +123,8 @@ class Pairs(Resolver):
         joined = self.join(left, left_type, right, right_type, verb=verb)
         if ordered and joined.kind is not Kind.UNKNOWN and joined.kind not in units.ORDERED:
             span = left.span.to(right.span)
-            return self.say(Diagnostic(codes_types.NO_ORDER, f"{units.noun(units.plain(joined))} is neither greater nor smaller than another", span,
+            return self.say(Diagnostic(codes_types.NO_ORDER,
+                                       f"{units.noun(units.plain(joined))} is neither greater nor smaller than another", span,
                                        (Label(span, "only `==`, `!=` and `in` fit", True),)))
         return joined
 
@@ -137,9 +144,11 @@ class Pairs(Resolver):
             case Kind.MONEY | Kind.PRICE if left_type.currency != right_type.currency:
                 return self._currencies(left, left_type, right, right_type, verb)
             case Kind.NOMINAL if left_type.name != right_type.name:
-                return self.two(codes_types.NOMINAL, f"{units.noun(left_type)} is never {units.noun(right_type)}", left, left_type, right, right_type)
+                return self.two(codes_types.NOMINAL, f"{units.noun(left_type)} is never {units.noun(right_type)}",
+                                left, left_type, right, right_type)
             case Kind.ENUM if not set(left_type.members) & set(right_type.members):
-                return self.two(codes_types.NOMINAL, "these two have no word in common", left, left_type, right, right_type)
+                return self.two(codes_types.NOMINAL, "these two have no word in common", left, left_type, right,
+                                right_type)
             case Kind.SET if left_type.element is None:
                 return right_type
             case Kind.RATIO if verb == "compared with" and left_type.of and right_type.of and left_type.of != right_type.of:
@@ -178,7 +187,8 @@ class Pairs(Resolver):
         return type_
 
     def _settle_number(
-        self, bare: ast.Expr, partner: ast.Expr, type_: Type, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type, verb: str
+        self, bare: ast.Expr, partner: ast.Expr, type_: Type, left: ast.Expr, left_type: Type, right: ast.Expr,
+        right_type: Type, verb: str
     ) -> Type:
         if type_.kind in (Kind.MONEY, Kind.PRICE) and not self.is_zero(bare):
             return self._bare_number(bare, partner)
@@ -189,14 +199,17 @@ class Pairs(Resolver):
 
     # ── complaints about two values ──────────────────────────────────────────────────────────────────
 
-    def two(self, code: Code, message: str, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type, help: str | None = None) -> Type:
+    def two(self, code: Code, message: str, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type,
+            help: str | None = None) -> Type:
         labels = (Label(left.span, units.noun(left_type)), Label(right.span, units.noun(right_type), primary=True))
         return self.say(Diagnostic(code, message, left.span.to(right.span), labels, help=help))
 
     def _mismatch(self, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type, verb: str) -> Type:
         message = f"{units.noun(left_type)} cannot be {verb} {units.noun(right_type)}"
-        for share, share_type, whole, whole_type in ((right, right_type, left, left_type), (left, left_type, right, right_type)):
-            if share_type.kind is Kind.RATIO and not share_type.bare and (whole_type.kind in _AMOUNTS or isinstance(share, _SHARES)) \
+        for share, share_type, whole, whole_type in ((right, right_type, left, left_type),
+                                                     (left, left_type, right, right_type)):
+            if share_type.kind is Kind.RATIO and not share_type.bare and (whole_type.kind in _AMOUNTS
+                                                                          or isinstance(share, _SHARES)) \
                     and whole_type.numeric and whole_type.kind is not Kind.RATIO:
                 noun = "a multiple" if isinstance(share, ast.Multiple) else units.noun(share_type)
                 message = f"{units.noun(whole_type)} cannot be {verb} {noun}"
@@ -209,19 +222,22 @@ class Pairs(Resolver):
         return self.two(code, message, left, left_type, right, right_type, help)
 
     def _percent_of_what(
-        self, share: ast.Expr, share_type: Type, whole: Type, message: str, others: tuple[Label, ...], start: ast.Expr | None = None
+        self, share: ast.Expr, share_type: Type, whole: Type, message: str, others: tuple[Label, ...],
+        start: ast.Expr | None = None
     ) -> Type:
         literal = isinstance(share, _SHARES)
         base = _SHARE_OF_WHAT.get(whole.kind)
         help = f"write `{share.span.text} of {base}`" if base else f"write `{share.span.text} of` and what it is a share of"
         times = isinstance(share, ast.Multiple) or (not literal and share_type.name == "number")
         question = "times what?" if times else "percent of what?"
-        return self.say(Diagnostic(codes_types.PERCENT_OF_WHAT, message, (start or share).span, (*others, Label(share.span, question, True)), help=help))
+        return self.say(Diagnostic(codes_types.PERCENT_OF_WHAT, message, (start or share).span,
+                                   (*others, Label(share.span, question, True)), help=help))
 
     def _bare_number(self, bare: ast.Expr, partner: ast.Expr | None = None) -> Type:
         currency = self.checked.policy.currency or "USD"
         also = [(partner.span, "an amount of money")] if partner is not None else []
-        return self.say(at(codes_types.BARE_NUMBER, "a bare number is not an amount of money", bare.span, "in which currency?", also=also,
+        return self.say(at(codes_types.BARE_NUMBER, "a bare number is not an amount of money", bare.span,
+                           "in which currency?", also=also,
                            help=f"write `{bare.span.text} {currency}`"))
 
     def _currencies(self, left: ast.Expr, left_type: Type, right: ast.Expr, right_type: Type, verb: str) -> Type:
@@ -234,7 +250,8 @@ class Pairs(Resolver):
             help=f'convert it: `… * fx["{foreign}{own}"].rate`' if len(foreign) == len(own) == 3 else None,
         ))
 
-    def other_whole(self, left: ast.Expr, left_of: str, right: ast.Expr, right_of: str, verb: str = "compared with a share of") -> Type:
+    def other_whole(self, left: ast.Expr, left_of: str, right: ast.Expr, right_of: str,
+                    verb: str = "compared with a share of") -> Type:
         return self.say(Diagnostic(
             codes_types.OTHER_WHOLE, f"a share of `{left_of}` cannot be {verb} `{right_of}`", left.span.to(right.span),
             (Label(left.span, f"of `{left_of}`"), Label(right.span, f"of `{right_of}`", primary=True)),
@@ -245,7 +262,8 @@ class Pairs(Resolver):
 def _example(type_: Type) -> str | None:
     examples = {
         Kind.DURATION: "write its unit: `30s`, `5min`, `2h`, `1d`", Kind.BOOL: "write `true`, `false` or a comparison",
-        Kind.RATIO: "write `20%`", Kind.COUNT: "write a whole number", Kind.TEXT: 'write a text: `"…"`', Kind.NOMINAL: 'write a text: `"…"`',
+        Kind.RATIO: "write `20%`", Kind.COUNT: "write a whole number", Kind.TEXT: 'write a text: `"…"`',
+        Kind.NOMINAL: 'write a text: `"…"`',
         Kind.SET: 'write a list: `["a", "b"]`',
     }
     return examples.get(type_.kind)

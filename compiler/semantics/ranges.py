@@ -16,6 +16,7 @@ from caplex.compiler.semantics.model import (
     LetBinding,
     RowBinding,
     SettingBinding,
+    SettingInfo,
 )
 from caplex.compiler.syntax import ast
 from caplex.runtime.schema import FieldSpec, Kind
@@ -215,6 +216,7 @@ class Ranges:
         self._checked = checked
         self._knobs = knobs
         self._memo: dict[int, Interval] = {}
+        self._settings: dict[str, Interval] = {}
 
     def of(self, expr: ast.Expr) -> Interval:
         found = self._memo.get(expr.id)
@@ -327,16 +329,22 @@ class Ranges:
                 return EVERYTHING
 
     def _setting(self, name: str) -> Interval:
-        info = self._checked.settings[name]
-        if self._knobs:
-            return Interval(info.low, info.high)
-        result = NOTHING
-        for value in (info.value, *(override.value for override in info.overrides)):
-            if value is None:  # unlimited: above every number
-                result = result.hull(Interval(result.low if not result.empty else Fraction(0), None))
-            elif isinstance(value, Fraction):
-                result = result.hull(exactly(value))
-        return EVERYTHING if result.empty else result
+        found = self._settings.get(name)
+        if found is None:
+            info = self._checked.settings[name]
+            found = Interval(info.low, info.high) if self._knobs else _around(info)
+            self._settings[name] = found
+        return found
+
+
+def _around(info: SettingInfo) -> Interval:
+    """The interval around the values that a setting has, here and there."""
+    values = [info.value, *(override.value for override in info.overrides)]
+    numbers = [value for value in values if isinstance(value, Fraction)]
+    unlimited = any(value is None for value in values)  # above every number
+    if unlimited:
+        return Interval(min(numbers, default=Fraction(0)), None)
+    return Interval(min(numbers), max(numbers)) if numbers else EVERYTHING
 
 
 def declared(field: FieldSpec) -> Interval:

@@ -11,7 +11,8 @@ from caplex.compiler.source import Span
 def near(word: str, known: Iterable[str]) -> str | None:
     """The known word that *word* was probably meant to be; None unless one is near."""
     names = sorted(set(known))
-    found = get_close_matches(word, names, n=1, cutoff=0.7 if len(word) > 4 else 0.6)  # one slip weighs more in a short word
+    found = get_close_matches(word, names, n=1,
+                              cutoff=0.7 if len(word) > 4 else 0.6)  # one slip weighs more in a short word
     if found:
         return found[0]
     if word.lower() in names:
@@ -33,7 +34,8 @@ def listing(words: Iterable[str], *, most: int = 8) -> str:
 
 
 def at(
-    code: Code, message: str, span: Span, label: str = "", *, help: str | None = None, also: Iterable[tuple[Span, str]] = (),
+    code: Code, message: str, span: Span, label: str = "", *, help: str | None = None,
+    also: Iterable[tuple[Span, str]] = (),
     notes: tuple[str, ...] = (),
 ) -> Diagnostic:
     """A diagnostic with its primary place *span*; *also* are further places."""

@@ -93,7 +93,8 @@ class Resolver:
         """How many expressions stand around the one that is being walked, through lets as well."""
         self.peak = 0
         self._rows = {
-            section: {derived.name.rpartition(".")[2]: derived.spec() for derived in rows} for section, rows in builtins.ROW_DERIVED.items()
+            section: {derived.name.rpartition(".")[2]: derived.spec() for derived in rows} for section,
+            rows in builtins.ROW_DERIVED.items()
         }
 
     # ── moving about ─────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +145,8 @@ class Resolver:
             return units.UNKNOWN
         if name in self.scope.settings or name in self.scope.lets:
             what = "setting" if name in self.scope.settings else "`let`"
-            return self.say(at(codes.UNKNOWN_FIELD, f"`{name}` is a {what} and has no fields".replace("a ``let``", "a `let`"), expr.span,
+            return self.say(at(codes.UNKNOWN_FIELD,
+                               f"`{name}` is a {what} and has no fields".replace("a ``let``", "a `let`"), expr.span,
                                "unknown field"))
         path = [name]
         for step in steps:
@@ -182,13 +184,14 @@ class Resolver:
             self._optional(expr)
         if fact.reads != "state":
             if fact.reads == "outcome" and not place.outcome:
-                return self.say(at(codes.NOT_HERE, f"`{fact.path}` is known only after the verdict", expr.span, "not readable here",
+                return self.say(at(codes.NOT_HERE, f"`{fact.path}` is known only after the verdict", expr.span,
+                                   "not readable here",
                                    help="read `after.`: the state if the size that is judged fills"))
             if place.switch is not None and fact.reads != "outcome" and fact.row not in place.switch:
                 return self.trip_reads(expr, fact.path, fact.row)
             if place.aggregate and fact.reads == "size":
                 return self._size_in_aggregate(expr, fact.path)
-        if fact.row is not None and fact.row not in builtins.DIMENSIONS and self.checked.schema.field("intent", fact.row) is None:
+        if fact.row is not None and self.checked.schema.field("intent", fact.row) is None:
             return self.say(at(codes.NEEDS_KEY, f"no intent says which `{fact.row}` is meant", expr.span, "which row?",
                                help=f'write `{expr.name}["…"].{fact.path.rpartition(".")[2]}`'))
         self.checked.bindings[expr.id] = fact.binding
@@ -203,9 +206,12 @@ class Resolver:
 
     def trip_reads(self, expr: ast.Read, path: str, row: str | None) -> Type:
         if row is not None:
-            return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{path}`: the intent chooses its row", expr.span,
-                               "which row?", help=f'name the row, `{expr.name}["…"]…`, or make the switch `for each {row}`'))
-        return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{path}`", expr.span, "depends on the intent",
+            return self.say(at(codes_stages.TRIP_READS_INTENT,
+                               f"a kill switch cannot read `{path}`: the intent chooses its row", expr.span,
+                               "which row?",
+                               help=f'name the row, `{expr.name}["…"]…`, or make the switch `for each {row}`'))
+        return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{path}`", expr.span,
+                           "depends on the intent",
                            help="a switch reads the state of the world: `account.`, `portfolio.`, histories"))
 
     def _size_in_aggregate(self, expr: ast.Node, path: str) -> Type:
@@ -217,7 +223,8 @@ class Resolver:
         first, rest = expr.steps[0], expr.steps[1:]
         if section is None:
             known = [name for name, spec in self.checked.schema.sections.items() if spec.shape == "row"]
-            return self.say(at(codes.UNKNOWN_FIELD, f"no table is named `{expr.name}`", expr.span, "unknown table", help=guess(expr.name, known)))
+            return self.say(at(codes.UNKNOWN_FIELD, f"no table is named `{expr.name}`", expr.span, "unknown table",
+                               help=guess(expr.name, known)))
         given = self.place.given and section.shape == "list" and "symbol" in section.fields
         if not (section.shape == "row" or given) or not isinstance(first, ast.RowStep):
             return self.say(at(codes.NEEDS_KEY, f"`{expr.name}` has no rows to choose from", expr.span, "takes no key"))
@@ -227,12 +234,14 @@ class Resolver:
         found = section.fields.get(rest[0].name)
         if found is None:
             return self._unknown_field(expr, (expr.name, rest[0].name))
-        self.expect(first.key, units.PLAIN_TYPES.get(section.key or "symbol", units.TEXT), f"the key of `{section.name}`")
+        self.expect(first.key, units.PLAIN_TYPES.get(section.key or "symbol", units.TEXT),
+                    f"the key of `{section.name}`")
         type_ = found.type
         if section.name == "fx" and isinstance(first.key, ast.Text):
             type_ = self._exchange_rate(first.key.value, type_)
         path = f"{section.name}[].{found.name}"
-        return self._use(expr, Fact(FieldBinding(section, found, first.key), type_, found.optional, path, "state"), absent=absent)
+        return self._use(expr, Fact(FieldBinding(section, found, first.key), type_, found.optional, path, "state"),
+                         absent=absent)
 
     def _exchange_rate(self, pair: str, type_: Type) -> Type:
         if len(pair) != 6:
@@ -245,15 +254,18 @@ class Resolver:
         section = self.place.rows[expr.name]
         steps = expr.steps
         if len(steps) != 1 or not isinstance(steps[0], ast.FieldStep):
-            return self.say(at(codes.INCOMPLETE_READ, f"`{expr.span.text}` is a whole row of `{section.name}`", expr.span, "which field?",
+            return self.say(at(codes.INCOMPLETE_READ, f"`{expr.span.text}` is a whole row of `{section.name}`",
+                               expr.span, "which field?",
                                help=f"its fields are {listing(section.fields)}"))
         name = steps[0].name
         computed = self._rows.get(section.name, {})
         found = section.fields.get(name) or computed.get(name)
         if found is None:
             fix = near(name, (*section.fields, *computed))
-            return self.say(at(codes.UNKNOWN_FIELD, f"a row of `{section.name}` has no field `{name}`", expr.span, "unknown field",
-                               help=f"did you mean `{expr.name}.{fix}`?" if fix else f"its fields are {listing(section.fields)}"))
+            return self.say(at(codes.UNKNOWN_FIELD, f"a row of `{section.name}` has no field `{name}`", expr.span,
+                               "unknown field",
+                               help=f"did you mean `{expr.name}.{fix}`?" if fix
+                               else f"its fields are {listing(section.fields)}"))
         self.reads.add(found.path)
         if found.optional and not absent and not self.place.text and found.path not in builtins.PLAIN_OPTIONAL:
             self._optional(expr)
@@ -281,24 +293,31 @@ class Resolver:
         section = self.checked.schema.sections.get(name)
         if section is not None and section.scalar:
             found = section.fields["value"]
-            return self._use(expr, Fact(FieldBinding(section, found), found.type, found.optional, name, "state"), absent=absent)
+            return self._use(expr, Fact(FieldBinding(section, found), found.type, found.optional, name, "state"),
+                             absent=absent)
         if section is not None or name in scope.imports:
             what = "a section" if section is not None else "a module"
-            fields = list(section.fields) if section is not None else [*scope.imports[name].settings, *scope.imports[name].lets]
-            return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is {what}, not a value", expr.span, "which of its fields?",
+            fields = list(section.fields) if section is not None else [*scope.imports[name].settings,
+                                                                       *scope.imports[name].lets]
+            return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is {what}, not a value", expr.span,
+                               "which of its fields?",
                                help=f"it has {listing(fields)}" if fields else None))
         if known := [derived for derived in DERIVED if derived.startswith(name + ".")]:
-            return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is a section, not a value", expr.span, "which of its fields?",
+            return self.say(at(codes.INCOMPLETE_READ, f"`{name}` is a section, not a value", expr.span,
+                               "which of its fields?",
                                help=f"there are {listing(known)}"))
         if want is not None and want.kind is Kind.ENUM:
-            return self.say(at(codes.UNKNOWN_MEMBER, f"`{name}` is not one of {listing(want.members, most=20)}", expr.span, "unknown member",
+            return self.say(at(codes.UNKNOWN_MEMBER, f"`{name}` is not one of {listing(want.members, most=20)}",
+                               expr.span, "unknown member",
                                help=guess(name, want.members)))
-        return self.say(at(codes.UNKNOWN_NAME, f"nothing is named `{name}`", expr.span, "unknown name", help=self._suggest_word(name)))
+        return self.say(at(codes.UNKNOWN_NAME, f"nothing is named `{name}`", expr.span, "unknown name",
+                           help=self._suggest_word(name)))
 
     def _suggest_word(self, name: str) -> str | None:
         owners = [section.name for section in self.checked.schema.sections.values()
                   if name in section.fields and section.shape in ("one", "row")]
-        owners += [derived.rpartition(".")[0] for derived in DERIVED if derived.rpartition(".")[2] == name and derived.count(".") == 1]
+        owners += [derived.rpartition(".")[0] for derived in DERIVED if derived.rpartition(".")[2] == name
+                   and derived.count(".") == 1]
         if owners:
             return f"did you mean `{owners[0]}.{name}`?"
         scalars = [section.name for section in self.checked.schema.sections.values() if section.scalar]
@@ -309,7 +328,9 @@ class Resolver:
             return self.say(at(codes.NOT_HERE, f"`{expr.name}` has no value here", expr.span, "not readable here",
                                help="it can be read in the `because` of a limit, a rate or a comparison"))
         type_ = self.place.told[builtins.TOLD.index(expr.name)]
-        self.checked.bindings[expr.id] = DerivedBinding(expr.name, FieldSpec("", expr.name, type_, derived=True, supplier="derived"))
+        self.checked.bindings[expr.id] = DerivedBinding(expr.name,
+                                                        FieldSpec("", expr.name, type_, derived=True,
+                                                                  supplier="derived"))
         return type_
 
     def _setting(self, expr: ast.Read, scope: Scope, name: str) -> Type:
@@ -323,7 +344,8 @@ class Resolver:
         scope, words = self.scope, [expr.name]
         for step in expr.steps:
             if not isinstance(step, ast.FieldStep):
-                return self.say(at(codes.NEEDS_KEY, f"`{'.'.join(words)}` is a module and has no rows", expr.span, "takes no key"))
+                return self.say(at(codes.NEEDS_KEY, f"`{'.'.join(words)}` is a module and has no rows", expr.span,
+                                   "takes no key"))
             words.append(step.name)
         while len(words) > 1 and words[0] in scope.imports:
             scope.used.add(words[0])
@@ -334,7 +356,8 @@ class Resolver:
         if len(words) == 1 and name in scope.lets:
             return self._let(expr, scope, name)
         fix = near(name, (*scope.settings, *scope.lets))
-        return self.say(at(codes.UNKNOWN_NAME, f"`{scope.prefix[:-1]}` exports no `{'.'.join(words)}`", expr.span, "unknown name",
+        return self.say(at(codes.UNKNOWN_NAME, f"`{scope.prefix[:-1]}` exports no `{'.'.join(words)}`", expr.span,
+                           "unknown name",
                            help=f"did you mean `{scope.prefix}{fix}`?" if fix else None))
 
     def _let(self, expr: ast.Read, scope: Scope, name: str) -> Type:
@@ -349,8 +372,10 @@ class Resolver:
                 self.say(at(codes.TOO_DEEP, f"`{name}` stands on too many other definitions", expr.span, "too deep"))
             return units.UNKNOWN
         place = self.place
-        if place.switch is not None and (path := next((path for path in sorted(reads) if self.depends_on_intent(path, place.switch)), None)):
-            return self.say(at(codes_stages.TRIP_READS_INTENT, f"a kill switch cannot read `{name}`: it reads `{path}`", expr.span,
+        if place.switch is not None and (path := next((path for path in sorted(reads)
+                                                       if self.depends_on_intent(path, place.switch)), None)):
+            return self.say(at(codes_stages.TRIP_READS_INTENT,
+                               f"a kill switch cannot read `{name}`: it reads `{path}`", expr.span,
                                "depends on the intent"))
         if place.aggregate and (path := next((path for path in sorted(reads) if path in builtins.READS_SIZE), None)):
             return self._size_in_aggregate(expr, path)
@@ -361,7 +386,8 @@ class Resolver:
         if let.id in self._lets:
             known = self._lets[let.id]
             if known is None:
-                self.say(at(codes.LET_CYCLE, f"`{let.name.text}` is defined by itself", (reader or let.name).span, "needs itself"))
+                self.say(at(codes.LET_CYCLE, f"`{let.name.text}` is defined by itself", (reader or let.name).span,
+                            "needs itself"))
                 self._lets[let.id] = (units.UNKNOWN, _NO_READS)
             return self._lets[let.id] or (units.UNKNOWN, _NO_READS)
         self._lets[let.id] = None
@@ -403,7 +429,8 @@ class Resolver:
         fields += [name for name in DERIVED if name.startswith(path[0] + ".")]
         # Compared without the section that they share, which would make everything look near.
         own = near(dotted.partition(".")[2], [name.partition(".")[2] for name in fields])
-        found = f"{path[0]}.{own}" if own is not None else near(dotted, self._paths()) if not fields or len(path) != 2 else None
+        found = f"{path[0]}.{own}" if own is not None else near(dotted,
+                                                                self._paths()) if not fields or len(path) != 2 else None
         if found is None and fields:
             return self.say(at(codes.UNKNOWN_FIELD, f"no field is named `{dotted}`", expr.span, "unknown field",
                                help=f"`{path[0]}` has {listing([field.partition('.')[2] for field in fields])}"))
@@ -413,5 +440,6 @@ class Resolver:
     def _paths(self) -> list[str]:
         paths = [f"{section.name}.{name}" for section in self.checked.schema.sections.values()
                  if section.shape in ("one", "row") for name in section.fields]
-        aliases = [f"{alias}.{name}" for alias, scope in self.scope.imports.items() for name in (*scope.settings, *scope.lets)]
+        aliases = [f"{alias}.{name}" for alias,
+                   scope in self.scope.imports.items() for name in (*scope.settings, *scope.lets)]
         return [*paths, *DERIVED, *aliases]

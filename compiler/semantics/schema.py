@@ -21,11 +21,13 @@ from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.runtime.schema import FieldSpec, Kind, Schema, SectionSpec, Type
 
-RESERVED = frozenset({"after", "committed", "permitted", "portfolio", "counters", "now", "event", "allowed", "observed", "switches", "decision"})
+RESERVED = frozenset({"after", "committed", "permitted", "portfolio", "counters", "now", "event", "allowed",
+                      "observed", "switches", "decision"})
 _LITERALS: dict[type[ast.Node], frozenset[Kind]] = {
     ast.Number: frozenset({Kind.RATIO, Kind.COUNT, Kind.QUANTITY, Kind.RATE}),
     ast.Percent: frozenset({Kind.RATIO}), ast.BasisPoints: frozenset({Kind.RATIO}), ast.Points: frozenset({Kind.RATIO}),
-    ast.Multiple: frozenset({Kind.RATIO}), ast.Money: frozenset({Kind.MONEY, Kind.PRICE}), ast.Units: frozenset({Kind.QUANTITY}),
+    ast.Multiple: frozenset({Kind.RATIO}), ast.Money: frozenset({Kind.MONEY, Kind.PRICE}),
+    ast.Units: frozenset({Kind.QUANTITY}),
     ast.Duration: frozenset({Kind.DURATION}), ast.Instant: frozenset({Kind.INSTANT}),
 }
 
@@ -74,7 +76,8 @@ def read_type(ref: ast.TypeRef, *, currency: str | None = None) -> tuple[Type, l
     if ref.currency is None:
         return found, []
     if found.kind not in (Kind.MONEY, Kind.PRICE):
-        return units.UNKNOWN, [at(codes.UNKNOWN_TYPE, f"`{ref.name}` has no currency", ref.span, "only money and price have one")]
+        return units.UNKNOWN, [at(codes.UNKNOWN_TYPE, f"`{ref.name}` has no currency", ref.span,
+                                  "only money and price have one")]
     return (found if ref.currency == currency else replace(found, currency=ref.currency)), []
 
 
@@ -104,7 +107,8 @@ class _Extender:
 
     def _reserved(self, name: ast.Name) -> bool:
         if self._own and name.text in RESERVED:
-            self._say(at(codes.DUPLICATE, f"`{name.text}` already has a meaning of its own", name.span, "choose another name"))
+            self._say(at(codes.DUPLICATE, f"`{name.text}` already has a meaning of its own", name.span,
+                         "choose another name"))
             return True
         return False
 
@@ -133,24 +137,29 @@ class _Extender:
         key = item.each.text if item.each is not None else None
         if old is None:
             if self._own and key is not None and key not in builtins.DIMENSIONS and not self._intent_has(key):
-                self._say(at(codes.UNKNOWN_WORD, f"an intent has no `{key}`", item.each.span if item.each else item.span,
-                             "rows are found by a field of the intent", help=guess(key, (*builtins.DIMENSIONS, *self._intent_texts()))))
+                self._say(at(codes.UNKNOWN_WORD, f"an intent has no `{key}`",
+                             item.each.span if item.each else item.span,
+                             "rows are found by a field of the intent",
+                             help=guess(key, (*builtins.DIMENSIONS, *self._intent_texts()))))
                 return
             old = SectionSpec(name.text, shape, {}, key=key, inputs=self._own, doc=item.doc)  # type: ignore[arg-type]
         elif (item.each is not None or item.as_list) and (shape != old.shape or key != old.key):
             self._say(at(codes.CHANGED_TYPE, f"`{name.text}` is not declared so in the schema", name.span,
-                         "write it without `each` and `as list`" if old.shape == "one" else "the rows of a section keep their key"))
+                         "write it without `each` and `as list`" if old.shape == "one"
+                         else "the rows of a section keep their key"))
             return
         fields = dict(old.fields)
         seen: set[str] = set()
         for declared in item.fields:
             field = declared.name.text
             if field in seen:
-                self._say(at(codes.DUPLICATE, f"`{name.text}.{field}` is declared twice", declared.name.span, "declared again"))
+                self._say(at(codes.DUPLICATE, f"`{name.text}.{field}` is declared twice", declared.name.span,
+                             "declared again"))
                 continue
             seen.add(field)
             if self._own and f"{name.text}.{field}" in builtins.DERIVED and field not in fields:
-                self._say(at(codes.DUPLICATE, f"`{name.text}.{field}` is computed, never supplied", declared.name.span, "choose another name"))
+                self._say(at(codes.DUPLICATE, f"`{name.text}.{field}` is computed, never supplied", declared.name.span,
+                             "choose another name"))
                 continue
             spec = self._field(name.text, declared, field)
             if spec is None:
@@ -177,11 +186,13 @@ class _Extender:
         if floor is not None and high is not None and (floor > high or (above is not None and floor == high)):
             assert declared.low is not None or declared.above is not None
             place = (declared.low or declared.above or declared.name).span
-            self._say(at(codes.BAD_INPUT, f"nothing lies within the range of `{section}.{declared.name.text}`", place, "above the upper end"))
+            self._say(at(codes.BAD_INPUT, f"nothing lies within the range of `{section}.{declared.name.text}`", place,
+                         "above the upper end"))
             return None
         fresh = declared.fresh.nanoseconds if isinstance(declared.fresh, ast.Duration) else 0
         return FieldSpec(
-            section=section, name=name, type=type_, optional=declared.type.optional, fresh_ns=fresh, low=low, high=high, above=above,
+            section=section, name=name, type=type_, optional=declared.type.optional, fresh_ns=fresh, low=low,
+            high=high, above=above,
             attested=declared.attested, normalised=declared.normalised, neutral=self._neutral(declared, type_),
             supplier=declared.supplier or "host", doc=declared.doc or declared.title or "",
         )
@@ -198,7 +209,8 @@ class _Extender:
         zero_money = value == 0 and isinstance(inner, ast.Number)
         bare = isinstance(inner, ast.Number) and not self._own
         if not isinstance(value, Fraction) or not (type_.kind in allowed or zero_money or bare):
-            self._say(at(codes.BAD_INPUT, f"a bound of {units.noun(type_)} is {units.noun(type_)}", expr.span, "write it with its unit"))
+            self._say(at(codes.BAD_INPUT, f"a bound of {units.noun(type_)} is {units.noun(type_)}", expr.span,
+                         "write it with its unit"))
             return None
         return value
 
@@ -220,7 +232,8 @@ class _Extender:
         """*old* as narrowed by *new*: the type stays, ranges shrink, freshness may be asked anew, optional may become required."""
         path = f"{old.section}.{old.name}"
         if old.type != new.type:
-            self._say(at(codes.CHANGED_TYPE, f"`{path}` is {units.noun(old.type)}, not {units.noun(new.type)}", declared.type.span,
+            self._say(at(codes.CHANGED_TYPE, f"`{path}` is {units.noun(old.type)}, not {units.noun(new.type)}",
+                         declared.type.span,
                          "its type cannot change", help="declare a field of another name"))
             return old
         says_low, says_high = new.low is not None or new.above is not None, new.high is not None
@@ -234,7 +247,8 @@ class _Extender:
         if isinstance(declared.high, ast.Unlimited) and old.high is not None:
             wider = declared.high
         if wider is not None:
-            self._say(at(codes.WIDENED, f"the range of `{path}` can only be narrowed", wider.span, "wider than the schema's"))
+            self._say(at(codes.WIDENED, f"the range of `{path}` can only be narrowed", wider.span,
+                         "wider than the schema's"))
             return old
         return replace(
             old,

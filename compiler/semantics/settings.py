@@ -89,10 +89,14 @@ class _Settings:
             for argument in below.use.arguments:
                 name = argument.name.text
                 if name in seen:
-                    self._say(at(codes_names.DUPLICATE, f"`{name}` is given twice", argument.name.span, "again", also=[(seen[name].span, "first here")]))
+                    self._say(at(codes_names.DUPLICATE, f"`{name}` is given twice", argument.name.span, "again",
+                                 also=[(seen[name].span, "first here")]))
                 elif name not in below.settings:
-                    self._say(at(codes_names.UNKNOWN_SETTING, f"`{below.prefix[:-1]}` has no setting `{name}`", argument.name.span,
-                                 "unknown setting", help=guess(name, below.settings) or (f"it has {listing(below.settings)}" if below.settings else None)))
+                    self._say(at(codes_names.UNKNOWN_SETTING, f"`{below.prefix[:-1]}` has no setting `{name}`",
+                                 argument.name.span,
+                                 "unknown setting",
+                                 help=guess(name, below.settings)
+                                 or (f"it has {listing(below.settings)}" if below.settings else None)))
                 else:
                     seen[name] = argument.name
                     self._arguments[below.prefix + name] = (argument, scope)
@@ -104,7 +108,8 @@ class _Settings:
                 found = near(name, self._all)
                 self._say(Diagnostic(
                     codes_names.UNKNOWN_SETTING, f"no setting is named `{name}`", None,
-                    help=f"did you mean `{found}`?" if found else (f"settings are {listing(sorted(self._all))}" if self._all else "the policy has none"),
+                    help=f"did you mean `{found}`?" if found
+                    else (f"settings are {listing(sorted(self._all))}" if self._all else "the policy has none"),
                     where=self._given(name).origin,
                 ))
 
@@ -119,7 +124,8 @@ class _Settings:
         if one.state == "open":
             self._say(at(codes_names.LET_CYCLE, f"`{one.name}` is defined by itself", reader.span, "needs itself"))
         elif one.state == "new" and self._depth >= MOST_STEPS:
-            self._say(at(codes_names.TOO_DEEP, f"`{one.name}` follows from a chain of too many settings", reader.span, "too deep"))
+            self._say(at(codes_names.TOO_DEEP, f"`{one.name}` follows from a chain of too many settings", reader.span,
+                         "too deep"))
         if one.state != "new" or self._depth >= MOST_STEPS:
             one.state = "failed"
             raise NotConstant(reader, SILENT)
@@ -164,7 +170,8 @@ class _Settings:
             value = evaluate(expr, self._lookup)
         except NotConstant as stop:
             if stop.why != SILENT:
-                self._say(at(codes_types.NOT_CONSTANT, f"{what} must be known before any fact is", stop.node.span, stop.why or "depends on facts"))
+                self._say(at(codes_types.NOT_CONSTANT, f"{what} must be known before any fact is", stop.node.span,
+                             stop.why or "depends on facts"))
             raise NotConstant(expr, SILENT) from None
         if type_.kind is Kind.COUNT and isinstance(value, Fraction) and value.denominator != 1:
             self._say(at(codes_types.NOT_WHOLE, f"{what} is a whole number", expr.span, "not a number of things"))
@@ -203,17 +210,22 @@ class _Settings:
         if len(self._infer.problems) == before:
             one.value, one.origin = value, given.origin
 
-    def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr | None, origin: str = "use") -> None:
+    def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr | None,
+                      origin: str = "use") -> None:
         safer = one.node.safer
-        if value == default or (safer == "lower" and not _greater(value, default)) or (safer == "higher" and not _greater(default, value)):
+        if value == default or (safer == "lower" and not _greater(value, default)) or (safer == "higher"
+                                                                                       and not _greater(default,
+                                                                                                        value)):
             return
         side = f"only move {'down' if safer == 'lower' else 'up'}" if safer else "not be moved"
         why = "declared `hard`" if one.node.hard else "without `open`"
         message = f"`{one.name}` may {side} from here"
         if expr is not None:
-            self._say(at(codes_stages.RISKIER, message, expr.span, "riskier than its default", also=[(one.node.name.span, why)]))
+            self._say(at(codes_stages.RISKIER, message, expr.span, "riskier than its default",
+                         also=[(one.node.name.span, why)]))
         else:
-            self._say(Diagnostic(codes_stages.RISKIER, message, one.node.name.span, help=f"declare it `open` if {origin} may loosen it",
+            self._say(Diagnostic(codes_stages.RISKIER, message, one.node.name.span,
+                                 help=f"declare it `open` if {origin} may loosen it",
                                  notes=(f"the value comes from {origin}",), where=origin))
 
     def _read(self, one: _One, given: Outside) -> Value:
@@ -235,7 +247,8 @@ class _Settings:
             text = format(Decimal(repr(value)), "f") if type(value).__name__ == "float" else ""
         if type_.kind in (Kind.TEXT, Kind.NOMINAL, Kind.ENUM) and isinstance(value, str) and not text.startswith('"'):
             if type_.kind is Kind.ENUM and text not in type_.members:
-                self._say(Diagnostic(codes_names.UNKNOWN_MEMBER, f"`{text}` is not one of {listing(type_.members, most=20)}", None,
+                self._say(Diagnostic(codes_names.UNKNOWN_MEMBER,
+                                     f"`{text}` is not one of {listing(type_.members, most=20)}", None,
                                      help=guess(text, type_.members), where=given.origin))
             return text
         expr, problems = parse_expression(Source(f"{given.origin} {one.name}", text), self._ids)
@@ -246,7 +259,8 @@ class _Settings:
     def _unreadable(self, one: _One, given: Outside, problems: Sequence[Diagnostic] = ()) -> Value:
         notes = tuple(problem.message for problem in problems)
         shown = given.value if isinstance(given.value, str) else repr(given.value)
-        self._say(Diagnostic(codes_stages.BAD_VALUE, f"`{shown}` is not a value of `{one.name}`, which is {units.noun(one.type)}", None,
+        self._say(Diagnostic(codes_stages.BAD_VALUE,
+                             f"`{shown}` is not a value of `{one.name}`, which is {units.noun(one.type)}", None,
                              notes=notes, where=given.origin))
         return None
 
@@ -255,13 +269,16 @@ class _Settings:
     def _finish(self, one: _One) -> SettingInfo:
         node = one.node
         if node.safer is not None and not (one.type.numeric or one.type.kind is Kind.UNKNOWN):
-            self._say(at(codes_stages.SETTING_SIDE, f"{units.noun(one.type)} is neither lower nor higher", node.name.span, "no safer side"))
+            self._say(at(codes_stages.SETTING_SIDE, f"{units.noun(one.type)} is neither lower nor higher",
+                         node.name.span, "no safer side"))
         low = self._bound(node.low, one)
         high = self._bound(node.high, one)
         self._in_range(one, one.value, low, high, self._written(one))
-        overrides = tuple(info for override in node.overrides if (info := self._override(one, override, low, high)) is not None)
+        overrides = tuple(info for override in node.overrides
+                          if (info := self._override(one, override, low, high)) is not None)
         return SettingInfo(
-            name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer, hard=node.hard,
+            name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer,
+            hard=node.hard,
             open=node.open, low=low, high=high, title=node.title, node=node,
         )
 
@@ -283,10 +300,12 @@ class _Settings:
         if below or above:
             bound = one.node.low if below else one.node.high
             assert bound is not None
-            self._say(at(codes_types.OUT_OF_RANGE, f"`{one.name}` lies outside its range", place.span, "below" if below else "above",
+            self._say(at(codes_types.OUT_OF_RANGE, f"`{one.name}` lies outside its range", place.span,
+                         "below" if below else "above",
                          also=[(bound.span, "its range")]))
 
-    def _override(self, one: _One, override: ast.Override, low: Fraction | None, high: Fraction | None) -> OverrideInfo | None:
+    def _override(self, one: _One, override: ast.Override, low: Fraction | None,
+                  high: Fraction | None) -> OverrideInfo | None:
         before = len(self._infer.problems)
         value = self._maybe(override.value, one, f"`{one.name}`")
         if len(self._infer.problems) == before:
@@ -294,9 +313,11 @@ class _Settings:
         scopes = [scope for scope in map(self._scope, override.scopes) if scope is not None]
         if len(scopes) < len(override.scopes) or len(self._infer.problems) > before:
             return None
-        until = day_start(override.through.iso, self._infer.checked.policy.timezone, later_days=1) if override.through else None
+        until = day_start(override.through.iso, self._infer.checked.policy.timezone,
+                          later_days=1) if override.through else None
         return OverrideInfo(
-            kind=override.kind, scopes=tuple(scopes), value=value, through=override.through.iso if override.through else None, until_ns=until,
+            kind=override.kind, scopes=tuple(scopes), value=value,
+            through=override.through.iso if override.through else None, until_ns=until,
             approved_by=override.approved_by, ticket=override.ticket, node=override,
         )
 
@@ -310,12 +331,14 @@ class _Settings:
         spec = section.fields.get("value") if section is not None and section.shape == "one" else None
         if spec is not None and spec.type.kind in (Kind.ENUM, Kind.TEXT, Kind.NOMINAL):
             if spec.type.kind is Kind.ENUM and scope.value not in spec.type.members:
-                self._say(at(codes_names.UNKNOWN_MEMBER, f"`{scope.value}` is not one of {listing(spec.type.members, most=20)}", scope.span,
+                self._say(at(codes_names.UNKNOWN_MEMBER,
+                             f"`{scope.value}` is not one of {listing(spec.type.members, most=20)}", scope.span,
                              "unknown member", help=guess(scope.value, spec.type.members)))
                 return None
             return f"{name}.value", scope.value
         known = [*builtins.DIMENSIONS, *(each.name for each in schema.sections.values() if _can_scope(each))]
-        self._say(at(codes_names.UNKNOWN_WORD, f"an override cannot be for `{name}`", scope.dimension.span, "unknown dimension",
+        self._say(at(codes_names.UNKNOWN_WORD, f"an override cannot be for `{name}`", scope.dimension.span,
+                     "unknown dimension",
                      help=guess(name, known) or f"dimensions are {listing(known)}"))
         return None
 

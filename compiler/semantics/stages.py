@@ -22,10 +22,13 @@ DEFAULT_SEVERITY = "medium"
 SWITCH_ACTIONS = frozenset({"open", "close", "adjust", "transfer"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: dict[type, str] = {
-    ast.Version: "version", ast.Language: "language", ast.Mode: "mode", ast.Currency: "currency", ast.Timezone: "timezone",
-    ast.DayStarts: "day starts", ast.Owner: "owner", ast.Effective: "effective", ast.Stages: "stages", ast.ClosingSkips: "closing",
+    ast.Version: "version", ast.Language: "language", ast.Mode: "mode", ast.Currency: "currency",
+    ast.Timezone: "timezone",
+    ast.DayStarts: "day starts", ast.Owner: "owner", ast.Effective: "effective", ast.Stages: "stages",
+    ast.ClosingSkips: "closing",
     ast.ClosingFaces: "closing", ast.TightestWins: "overrides", ast.OverridesBy: "overrides", ast.LotClause: "lot",
-    ast.RoundingNever: "rounding", ast.ModifyNever: "modify", ast.JournalContinues: "journal failure", ast.IdempotencyKeep: "idempotency",
+    ast.RoundingNever: "rounding", ast.ModifyNever: "modify", ast.JournalContinues: "journal failure",
+    ast.IdempotencyKeep: "idempotency",
     ast.Strict: "strict",
 }
 
@@ -44,7 +47,8 @@ def day_start(iso: str, timezone: str, *, later_days: int = 0) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000_000
 
 
-def read_header(header: ast.Header, *, mode: Literal["enforce", "monitor"] | None) -> tuple[PolicyInfo, list[Diagnostic]]:
+def read_header(header: ast.Header, *, mode: Literal["enforce", "monitor"] | None) -> tuple[PolicyInfo,
+                                                                                            list[Diagnostic]]:
     """The header with its defaults; *mode* from outside replaces the one written."""
     problems: list[Diagnostic] = []
     said: dict[str, ast.HeaderClause] = {}
@@ -57,10 +61,12 @@ def read_header(header: ast.Header, *, mode: Literal["enforce", "monitor"] | Non
             name = _NAMES[type(clause)]
             first = said.setdefault(name, clause)
         if first is not clause and first is not None:
-            problems.append(at(codes.REPEATED_CLAUSE, f"`{name}` stands twice", clause.span, "again", also=[(first.span, "first here")]))
+            problems.append(at(codes.REPEATED_CLAUSE, f"`{name}` stands twice", clause.span, "again",
+                               also=[(first.span, "first here")]))
     language, zone, stages = said.get("language"), said.get("timezone"), said.get("stages")
     if isinstance(language, ast.Language) and language.number != LANGUAGE_VERSION:
-        problems.append(at(codes.LANGUAGE, f"this compiler knows language {LANGUAGE_VERSION}", language.span, "another version",
+        problems.append(at(codes.LANGUAGE, f"this compiler knows language {LANGUAGE_VERSION}", language.span,
+                           "another version",
                            help=f"write `language {LANGUAGE_VERSION}`, or use the caplex that knows it"))
     timezone = "UTC"
     if isinstance(zone, ast.Timezone):
@@ -84,7 +90,8 @@ def read_header(header: ast.Header, *, mode: Literal["enforce", "monitor"] | Non
         effective_from_ns=start, effective_until_ns=until, outside=outside,
         phases=phases, sys_listed=any("SYS" in phase for phase in phases),
         closing=closing, skipped=skipped, unless_worse=unless_worse,
-        overrides=tuple(name.text for name in overrides.order) if isinstance(overrides, ast.OverridesBy) else "tightest",
+        overrides=tuple(name.text for name in overrides.order) if isinstance(overrides, ast.OverridesBy)
+        else "tightest",
         lot=Fraction(lot.lot) if isinstance(lot, ast.LotClause) else None,
         rounding_never="rounding" in said, modify_never="modify" in said, journal_continues="journal failure" in said,
         idempotency_keep_ns=keep.keep.nanoseconds if isinstance(keep, ast.IdempotencyKeep) else None,
@@ -128,9 +135,11 @@ def _closing(
     for name in clause.families:
         if name.text in ("SYS", "KILL"):
             problems.append(at(codes.CANNOT_SKIP, f"closing cannot skip `{name.text}`", name.span, "faces every order",
-                               help="a switch that lets closing through says `while tripped deny opening`" if name.text == "KILL" else None))
+                               help="a switch that lets closing through says `while tripped deny opening`"
+                               if name.text == "KILL" else None))
         elif name.text not in known and phases:
-            problems.append(at(codes_names.UNKNOWN_WORD, f"`{name.text}` is not one of the stages", name.span, "unknown stage",
+            problems.append(at(codes_names.UNKNOWN_WORD, f"`{name.text}` is not one of the stages", name.span,
+                               "unknown stage",
                                help=guess(name.text, known)))
     return "skips", frozenset(name.text for name in clause.families), clause.unless_worse
 
@@ -144,7 +153,8 @@ def _effective(
     if clause.through is None:
         return start, None, clause.then_deny
     if clause.through.iso < clause.start.iso:
-        problems.append(at(codes.EFFECTIVE, "this policy ends before it begins", clause.through.span, "before its start",
+        problems.append(at(codes.EFFECTIVE, "this policy ends before it begins", clause.through.span,
+                           "before its start",
                            also=[(clause.start.span, "its start")]))
     return start, day_start(clause.through.iso, timezone, later_days=1), clause.then_deny
 
@@ -152,7 +162,8 @@ def _effective(
 # ── placing rules ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def place_rules(entry: Scope, header: ast.Header, policy: PolicyInfo, waivers: dict[str, WaiverInfo]) -> tuple[tuple[RuleInfo, ...], list[Diagnostic]]:
+def place_rules(entry: Scope, header: ast.Header, policy: PolicyInfo,
+                waivers: dict[str, WaiverInfo]) -> tuple[tuple[RuleInfo, ...], list[Diagnostic]]:
     """All rules in the order of decision: stage, number, id."""
     problems: list[Diagnostic] = []
     stage_of = {stage: (index, phase) for index, (phase, stage) in enumerate(
@@ -170,7 +181,8 @@ def place_rules(entry: Scope, header: ast.Header, policy: PolicyInfo, waivers: d
             else:
                 homeless.setdefault(stage, item)
             if isinstance(item, ast.KillSwitch) and stage in policy.skipped and stage != "KILL":
-                problems.append(at(codes.CANNOT_SKIP, f"`{rule_id}` is a kill switch in a stage that closing skips", item.rule_id.span,
+                problems.append(at(codes.CANNOT_SKIP, f"`{rule_id}` is a kill switch in a stage that closing skips",
+                                   item.rule_id.span,
                                    "faces every order", help="give it a family of its own, such as `KILL`"))
     problems += _homeless(homeless, entry, header, policy)
     ranked.sort(key=lambda pair: pair[0])
@@ -181,20 +193,25 @@ def place_rules(entry: Scope, header: ast.Header, policy: PolicyInfo, waivers: d
         monitor = item.attributes.monitor
         rules.append(RuleInfo(
             id=rule_id, node=item, stage=stage, phase=stage_of[stage][1], position=position,
-            skipped=stage in policy.skipped and not switch, unless_worse=policy.unless_worse and stage in policy.skipped,
-            actions=SWITCH_ACTIONS if switch else frozenset(name.text for name in item.attributes.actions) or builtins.DEFAULT_ACTIONS,
+            skipped=stage in policy.skipped and not switch,
+            unless_worse=policy.unless_worse and stage in policy.skipped,
+            actions=SWITCH_ACTIONS if switch else frozenset(name.text for name in item.attributes.actions)
+            or builtins.DEFAULT_ACTIONS,
             monitor=day_start(monitor.iso, policy.timezone, later_days=1) if isinstance(monitor, ast.Date) else monitor,
-            severity=item.attributes.severity or ("critical" if switch else DEFAULT_SEVERITY), waivers=tuple(lifted.get(rule_id, ())),
+            severity=item.attributes.severity or ("critical" if switch else DEFAULT_SEVERITY),
+            waivers=tuple(lifted.get(rule_id, ())),
         ))
     return tuple(rules), problems
 
 
-def _homeless(homeless: dict[str, ast.RuleItem], entry: Scope, header: ast.Header, policy: PolicyInfo) -> Iterable[Diagnostic]:
+def _homeless(homeless: dict[str, ast.RuleItem], entry: Scope, header: ast.Header,
+              policy: PolicyInfo) -> Iterable[Diagnostic]:
     """One complaint for each family without a stage, or one for all where no stages are written at all."""
     if not homeless:
         return
     if not policy.phases:
-        yield at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` does not say in which order its rules stand", header.name.span,
+        yield at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` does not say in which order its rules stand",
+                 header.name.span,
                  "`stages` is missing", help=f"write `stages {', '.join(homeless)}`")
         return
     stages = [stage for phase in policy.phases for stage in phase]
@@ -218,23 +235,28 @@ def names_currency(header: ast.Header, policy: PolicyInfo, money: ast.Node | Non
     if money is None or policy.currency:
         return []
     written = money.currency if isinstance(money, ast.Money) and money.currency else "USD"
-    return [at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` counts money and names no currency", header.name.span,
+    return [at(codes.MISSING_CLAUSE, f"the policy `{header.name.text}` counts money and names no currency",
+               header.name.span,
                "`currency` is missing", help=f"write `currency {written}`")]
 
 
-def must_say(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...], found: Found) -> list[Diagnostic]:
+def must_say(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...],
+             found: Found) -> list[Diagnostic]:
     """Clauses that the rest of the policy makes necessary."""
     problems: list[Diagnostic] = []
     written = any(isinstance(clause, (ast.ClosingSkips, ast.ClosingFaces)) for clause in header.clauses)
-    if not written and any({"open", "close"} & rule.actions and not isinstance(rule.node, ast.KillSwitch) for rule in rules):
-        problems.append(at(codes.CLOSING, "nothing says whether closing orders face the rules", header.name.span, "`closing` is missing",
+    if not written and any({"open", "close"} & rule.actions and not isinstance(rule.node, ast.KillSwitch)
+                           for rule in rules):
+        problems.append(at(codes.CLOSING, "nothing says whether closing orders face the rules", header.name.span,
+                           "`closing` is missing",
                            help="write `closing skips LOSS, …` so that these rules never trap a position, or `closing faces every rule`"))
     if policy.mode == "enforce":
         problems += _reach(entry, header, policy, rules, found)
     return problems
 
 
-def _reach(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...], found: Found) -> Iterable[Diagnostic]:
+def _reach(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[RuleInfo, ...],
+           found: Found) -> Iterable[Diagnostic]:
     """In force, what may be opened or adjusted is bounded in size and stopped after losses, unless the header says otherwise."""
     sized = {action for rule in rules if _bounds_size(rule, found) for action in rule.actions}
     if any(size.reach == "all opening" for scope in entry.walk() for size in scope.sizes.values()):
@@ -242,11 +264,13 @@ def _reach(entry: Scope, header: ast.Header, policy: PolicyInfo, rules: tuple[Ru
     stopped = {action for rule in rules if _stops_losses(rule, found) for action in rule.actions}
     open_ended = [action for action in ("open", "adjust") if action not in sized]
     if open_ended and "exposure" not in policy.unlimited:
-        yield at(codes.NO_SIZE_LIMIT, f"nothing bounds the size of what may be {_done(open_ended)}", header.name.span, "no size limit",
+        yield at(codes.NO_SIZE_LIMIT, f"nothing bounds the size of what may be {_done(open_ended)}", header.name.span,
+                 "no size limit",
                  help="write a limit, such as `abs(after.position.notional) at most 10% of account.equity`, or the clause `unlimited exposure`")
     unstopped = [action for action in ("open", "adjust") if action not in stopped]
     if unstopped and "loss" not in policy.unlimited:
-        yield at(codes.NO_LOSS_RULE, f"after losses, nothing stops what may be {_done(unstopped)}", header.name.span, "no loss rule",
+        yield at(codes.NO_LOSS_RULE, f"after losses, nothing stops what may be {_done(unstopped)}", header.name.span,
+                 "no loss rule",
                  help="write a limit, such as `account.day_loss below 2% of account.day_start_equity`, or the clause `unlimited loss`")
 
 
@@ -259,7 +283,8 @@ def _bounds_size(rule: RuleInfo, found: Found) -> bool:
     if rule.monitor is not None or not found.reads[rule.id].measured & builtins.READS_SIZE:
         return False
     if isinstance(node, ast.Limit):
-        return node.breach != "warn" and not isinstance(node.bound, ast.Unlimited) and node.boundary in ("at most", "below")
+        return node.breach != "warn" and not isinstance(node.bound, ast.Unlimited) and node.boundary in ("at most",
+                                                                                                         "below")
     return isinstance(node, ast.Rule) and not isinstance(node.effect, ast.Warn)
 
 
@@ -291,10 +316,13 @@ def unwritten(module: ast.Module) -> Diagnostic | None:
     if module.header is not None:
         return None
     place = module.items[0].span if module.items else module.span
-    return Diagnostic(codes.NO_POLICY, "this file has no policy header", place, help="an entry file begins with `policy name { … }`")
+    return Diagnostic(codes.NO_POLICY, "this file has no policy header", place,
+                      help="an entry file begins with `policy name { … }`")
 
 
 def decides_nothing(entry: Scope, header: ast.Header) -> Iterable[Diagnostic]:
     """A policy without anything that judges, sizes or allocates."""
-    if not any(scope.sizes or any(isinstance(item, ast.Allocate) for item in scope.module.items) for scope in entry.walk()):
-        yield at(codes.NO_POLICY, f"the policy `{header.name.text}` has no rule", header.name.span, "would allow everything")
+    if not any(scope.sizes or any(isinstance(item, ast.Allocate) for item in scope.module.items)
+               for scope in entry.walk()):
+        yield at(codes.NO_POLICY, f"the policy `{header.name.text}` has no rule", header.name.span,
+                 "would allow everything")

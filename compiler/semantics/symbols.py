@@ -83,8 +83,10 @@ class Scope:
     @property
     def does_something(self) -> bool:
         """It brings rules or sections, so an import of it need not be read to be of use."""
-        acting = (ast.Rule, ast.Limit, ast.Throttle, ast.Cooldown, ast.KillSwitch, ast.Waiver, ast.Size, ast.InputRecord, ast.InputScalar)
-        return any(isinstance(item, acting) for item in self.module.items) or any(below.does_something for below in self.imports.values())
+        acting = (ast.Rule, ast.Limit, ast.Throttle, ast.Cooldown, ast.KillSwitch, ast.Waiver, ast.Size,
+                  ast.InputRecord, ast.InputScalar)
+        return any(isinstance(item, acting) for item in self.module.items) or any(below.does_something
+                                                                                  for below in self.imports.values())
 
 
 def collect(module: ast.Module, load: Loader, identity: str) -> tuple[Scope, list[Diagnostic]]:
@@ -95,7 +97,8 @@ def collect(module: ast.Module, load: Loader, identity: str) -> tuple[Scope, lis
 
 def clashes(entry: Scope, schema: Schema) -> list[Diagnostic]:
     """Names that hide a section or a word with a meaning of its own."""
-    taken = {*schema.sections, "after", "committed", "permitted", "portfolio", "counters", "now", "event", *builtins.TOLD}
+    taken = {*schema.sections, "after", "committed", "permitted", "portfolio", "counters", "now", "event",
+             *builtins.TOLD}
     problems = []
     for scope in entry.walk():
         named: list[tuple[str, Span]] = [(name, item.name.span) for name, item in scope.settings.items()]
@@ -118,7 +121,8 @@ class _Collector:
         self._count = 0
         self.problems: list[Diagnostic] = []
 
-    def scope(self, module: ast.Module, identity: str, prefix: str, use: ast.Use | None, path: tuple[str, ...]) -> Scope:
+    def scope(self, module: ast.Module, identity: str, prefix: str, use: ast.Use | None,
+              path: tuple[str, ...]) -> Scope:
         scope = Scope(prefix, module, identity, use)
         self._count += 1
         names: dict[str, Span] = {}
@@ -151,7 +155,8 @@ class _Collector:
             seen[name.text] = name.span
             return True
         self.problems.append(at(
-            codes.DUPLICATE, f"`{name.text}` is declared twice{what}", name.span, "declared again", also=[(seen[name.text], "first here")],
+            codes.DUPLICATE, f"`{name.text}` is declared twice{what}", name.span, "declared again",
+            also=[(seen[name.text], "first here")],
         ))
         return False
 
@@ -166,7 +171,8 @@ class _Collector:
         written = use.target if isinstance(use.target, str) else ".".join(use.target)
         alias = use.alias.text if use.alias is not None else _default_alias(use.target)
         if alias is None:
-            self.problems.append(at(codes.UNKNOWN_MODULE, "this import needs a name", use.target_span, "", help="write `as name` behind it"))
+            self.problems.append(at(codes.UNKNOWN_MODULE, "this import needs a name", use.target_span, "",
+                                    help="write `as name` behind it"))
             return
         if alias in names:
             self.problems.append(at(codes.DUPLICATE, f"`{alias}` is declared twice", _alias_span(use), "declared again",
@@ -178,11 +184,13 @@ class _Collector:
         if loaded.module is None:
             self.problems.extend(loaded.diagnostics)
             if not loaded.diagnostics:
-                self.problems.append(at(codes.UNKNOWN_MODULE, f"no module is named `{written}`", use.target_span, "not found",
+                self.problems.append(at(codes.UNKNOWN_MODULE, f"no module is named `{written}`", use.target_span,
+                                        "not found",
                                         help=guess(written, loaded.known)))
             return
         if loaded.identity in path:
-            self.problems.append(at(codes.IMPORT_CYCLE, f"`{written}` imports itself in a circle", use.target_span, "leads back here",
+            self.problems.append(at(codes.IMPORT_CYCLE, f"`{written}` imports itself in a circle", use.target_span,
+                                    "leads back here",
                                     notes=(" → ".join((*path[path.index(loaded.identity):], loaded.identity)),)))
             return
         if self._count >= MOST_MODULES or len(path) > MOST_NESTED:
@@ -190,16 +198,19 @@ class _Collector:
             self.problems.append(at(codes.TOO_DEEP, bound, use.target_span, "one too many"))
             return
         if loaded.module.header is not None:
-            self.problems.append(at(codes.HEADER_IN_MODULE, f"`{written}` is a policy of its own", use.target_span, "has a header",
+            self.problems.append(at(codes.HEADER_IN_MODULE, f"`{written}` is a policy of its own", use.target_span,
+                                    "has a header",
                                     help="move what both need into a file without `policy`"))
             return
         self.problems.extend(loaded.diagnostics)
         scope.broken.discard(alias)
-        scope.imports[alias] = self.scope(loaded.module, loaded.identity, f"{scope.prefix}{alias}.", use, (*path, loaded.identity))
+        scope.imports[alias] = self.scope(loaded.module, loaded.identity, f"{scope.prefix}{alias}.", use,
+                                          (*path, loaded.identity))
 
 
 def _default_alias(target: Target) -> str | None:
-    name = target[-1] if not isinstance(target, str) else target.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".cap")
+    name = target[-1] if not isinstance(target, str) else target.replace("\\",
+                                                                         "/").rsplit("/", 1)[-1].removesuffix(".cap")
     return name if name.isidentifier() and name[0].islower() else None
 
 

@@ -29,10 +29,12 @@ MONEY_LITERAL: Final = Type(Kind.MONEY, bare=True)
 """``5 USD`` as written, which may also be a price."""
 
 NOMINALS: Final = (
-    "symbol", "strategy", "account", "venue", "pair", "trader", "desk", "sector", "asset", "payee", "mandate", "model", "agent",
+    "symbol", "strategy", "account", "venue", "pair", "trader", "desk", "sector", "asset", "payee", "mandate", "model",
+    "agent",
 )
 PLAIN_TYPES: Final[dict[str, Type]] = {
-    "money": MONEY, "price": PRICE, "quantity": QUANTITY, "ratio": RATIO, "number": Type(Kind.RATIO, name="number"), "count": COUNT,
+    "money": MONEY, "price": PRICE, "quantity": QUANTITY, "ratio": RATIO, "number": Type(Kind.RATIO, name="number"),
+    "count": COUNT,
     "rate": RATE, "duration": DURATION, "instant": INSTANT, "date": DATE, "time": TIME, "bool": BOOL, "text": TEXT,
     **{name: Type(Kind.NOMINAL, name=name) for name in NOMINALS},
 }
@@ -42,7 +44,8 @@ _TIMES: Final[dict[tuple[Kind, Kind], Kind]] = {
     (Kind.RATE, Kind.DURATION): Kind.COUNT,
     **{(Kind.RATIO, kind): kind
        for kind in (Kind.RATIO, Kind.MONEY, Kind.PRICE, Kind.QUANTITY, Kind.COUNT, Kind.RATE, Kind.DURATION)},
-    **{(Kind.COUNT, kind): kind for kind in (Kind.COUNT, Kind.MONEY, Kind.PRICE, Kind.QUANTITY, Kind.DURATION, Kind.RATE)},
+    **{(Kind.COUNT, kind): kind for kind in (Kind.COUNT, Kind.MONEY, Kind.PRICE, Kind.QUANTITY, Kind.DURATION,
+                                             Kind.RATE)},
 }
 _OVER: Final[dict[tuple[Kind, Kind], Kind]] = {
     (Kind.MONEY, Kind.PRICE): Kind.QUANTITY,
@@ -58,7 +61,8 @@ _OVER: Final[dict[tuple[Kind, Kind], Kind]] = {
        for divisor in (Kind.RATIO, Kind.COUNT) if (kind, divisor) != (Kind.COUNT, Kind.COUNT)},
 }
 _PLAIN: Final[dict[Kind, Type]] = {
-    Kind.MONEY: MONEY, Kind.PRICE: PRICE, Kind.QUANTITY: QUANTITY, Kind.RATIO: RATIO, Kind.COUNT: COUNT, Kind.RATE: RATE,
+    Kind.MONEY: MONEY, Kind.PRICE: PRICE, Kind.QUANTITY: QUANTITY, Kind.RATIO: RATIO, Kind.COUNT: COUNT,
+    Kind.RATE: RATE,
     Kind.DURATION: DURATION, Kind.INSTANT: INSTANT,
 }
 ORDERED: Final = frozenset({*_PLAIN, Kind.DATE, Kind.TIME})
@@ -105,7 +109,8 @@ def noun(type_: Type) -> str:
 
 
 def plural(type_: Type) -> str:
-    words = {Kind.MONEY: "amounts of money", Kind.RATIO: "percentages", Kind.QUANTITY: "quantities", Kind.BOOL: "truth values"}
+    words = {Kind.MONEY: "amounts of money", Kind.RATIO: "percentages", Kind.QUANTITY: "quantities",
+             Kind.BOOL: "truth values"}
     return words.get(type_.kind) or (f"{type_.name}s" if type_.kind is Kind.NOMINAL else f"{type_.kind.value}s")
 
 
@@ -148,7 +153,8 @@ def quotient(left: Type, right: Type, whole: str | None = None) -> Type | None:
         if left.kind in _CURRENT and not same_currency(left, right):
             return None
         dimensioned = left.kind not in (Kind.RATIO, Kind.COUNT)
-        return make(kind, None, whole if dimensioned else left.of if right.kind is Kind.RATIO and right.of is None else None)
+        return make(kind, None,
+                    whole if dimensioned else left.of if right.kind is Kind.RATIO and right.of is None else None)
     return make(kind, left.currency if kind in _CURRENT else None)
 
 
@@ -167,7 +173,8 @@ def total(left: Type, right: Type, *, minus: bool) -> Type | None:
     if left.bare and right.bare:
         return left
     if left.kind is Kind.RATIO:
-        return make(Kind.RATIO, None, left.of if left.of == right.of or right.of is None else right.of if left.of is None else None)
+        return make(Kind.RATIO, None,
+                    left.of if left.of == right.of or right.of is None else right.of if left.of is None else None)
     return make(left.kind, left.currency)
 
 

@@ -93,6 +93,8 @@ class Pair:
         assert self.found.fused is not None
         permitted, broken, failing = self.found.fused
         ruling = self.expected
+        if broken < 0:  # the first rule could not read its one slot
+            return None if ruling.verdict is Verdict.DENY and ruling.reasons[0].kind == "system" else f"fused: slot {-1 - broken} is unusable"
         assert ruling.requested is not None, "the fast form never answers without a size"
         verdict = Verdict.DENY if permitted == 0 else Verdict.MODIFY if permitted < ruling.requested * UNIT else Verdict.ALLOW
         said = (verdict, Fraction(permitted, UNIT), ids(plan, broken), ids(plan, failing & ~broken))

@@ -71,7 +71,7 @@ class TestPolicyGate:
     def test_a_symbol_cannot_end_its_text(self) -> None:
         config = json.loads(json.dumps(self.adapter.DEFAULTS, default=float))
         config = json.loads(json.dumps(config), parse_float=self.adapter.Decimal)
-        config["overrides"]["symbols"]['X" = 0.9 }\n# \u202e'] = {"loss": {"daily_loss_limit_pct": self.adapter.Decimal("0.5"), "max_drawdown_pct": 1}}
+        config["overrides"]["symbols"]['X" = 0.9 }\n# \u00e9'] = {"loss": {"daily_loss_limit_pct": self.adapter.Decimal("0.5"), "max_drawdown_pct": 1}}
         caplex.loads(self.adapter.policy_text(config))
 
     @pytest.mark.parametrize(

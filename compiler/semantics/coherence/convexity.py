@@ -29,7 +29,7 @@ def measures(context: Context) -> Iterator[Diagnostic]:
 
 
 def _measure(context: Context, node: ast.Limit, shape: Shape) -> Diagnostic:
-    found = broken_between(context, node.when, node)
+    found = broken_between(context, node)
     if shape.witness is not None:
         place, why = shape.witness, shape.why
     else:
@@ -51,7 +51,7 @@ def conditions(context: Context) -> Iterator[Diagnostic]:
         shape = context.shapes.condition(node.effect.condition, wanted=isinstance(node.effect, ast.Require))
         if shape.curvature is not NEITHER or shape.witness is None:
             continue
-        found = broken_between(context, node.when, node)
+        found = broken_between(context, node)
         whole = any(isinstance(part, ast.IsMultiple) for part in context.walk(node.effect.condition))
         yield at(
             codes.CONDITION_SHAPE, "this condition may keep a size and break a smaller one", shape.witness.span, shape.why,

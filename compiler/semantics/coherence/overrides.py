@@ -126,7 +126,7 @@ def ambiguous(context: Context) -> Iterator[Diagnostic]:
 
 
 def _group(group: list[OverrideInfo], order: tuple[str, ...] | None) -> Iterator[Diagnostic]:
-    """The first unranked pair of each two sets of dimensions: for one root cause, one error."""
+    """The first unranked pair: one order of dimensions, which the help names in full, mends them all."""
     by_dimensions: dict[Dimensions, list[OverrideInfo]] = {}
     for override in group:
         by_dimensions.setdefault(frozenset(plain(name) for name, _ in override.scopes), []).append(override)
@@ -137,7 +137,9 @@ def _group(group: list[OverrideInfo], order: tuple[str, ...] | None) -> Iterator
                 continue  # the first dimension in which they differ decides
             pair = _meeting(by_dimensions[left], by_dimensions[right], left & right)
             if pair is not None:
-                yield _unranked(*pair, order)
+                names = list(dict.fromkeys(plain(name) for override in group for name, _ in override.scopes))
+                yield _unranked(*pair, order, names)
+                return
 
 
 def _meeting(left: list[OverrideInfo], right: list[OverrideInfo], shared: Dimensions) -> tuple[OverrideInfo, OverrideInfo] | None:
@@ -152,7 +154,7 @@ def _meeting(left: list[OverrideInfo], right: list[OverrideInfo], shared: Dimens
     return next(((override, first[values(override)]) for override in left if values(override) in first), None)
 
 
-def _unranked(left: OverrideInfo, right: OverrideInfo, order: tuple[str, ...] | None) -> Diagnostic:
+def _unranked(left: OverrideInfo, right: OverrideInfo, order: tuple[str, ...] | None, names: list[str]) -> Diagnostic:
     if left.node.span.start > right.node.span.start:
         left, right = right, left
     texts: dict[str, str] = {}
@@ -160,7 +162,7 @@ def _unranked(left: OverrideInfo, right: OverrideInfo, order: tuple[str, ...] | 
         for name, text in override.scopes:
             texts.setdefault(plain(name), text)
     labels = (Label(_scopes(left), _matches(left, texts)), Label(_scopes(right), _matches(right, texts)))
-    ranked = [*(name for name in order or () if name != "default"), *(name for name in texts if name not in (order or ()))]
+    ranked = [*(name for name in order or () if name != "default"), *(name for name in names if name not in (order or ()))]
     return Diagnostic(
         codes.AMBIGUOUS_OVERRIDE, "two overrides match and neither outranks the other", _scopes(left), labels,
         notes=(f"both apply to ({', '.join(texts.values())})",), help=f"declare `overrides by {' > '.join(ranked)} > default`",

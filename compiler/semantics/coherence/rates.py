@@ -1,4 +1,4 @@
-"""Quorums, windows, pauses and reserves that are not what they must be; labels that are never reached."""
+"""Windows, pauses and reserves that are not what they must be; labels that are never reached."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,11 +17,7 @@ def approvals(context: Context) -> Iterator[Diagnostic]:
         approval = node.approval if isinstance(node, ast.Limit) else None
         if isinstance(node, ast.Rule) and isinstance(node.effect, ast.Hold):
             approval = node.effect.approval
-        if approval is None:
-            continue
-        if approval.quorum < 1:
-            yield at(codes.NO_PEOPLE, f"`{rule.id}` is approved by nobody", approval.span, "a quorum is 1 or more")
-        if approval.within is not None and context.ranges.of(approval.within).at_most(ZERO):
+        if approval is not None and approval.within is not None and context.ranges.of(approval.within).at_most(ZERO):
             yield at(codes.NO_TIME, "an approval needs some time", approval.within.span, "no time at all")
 
 

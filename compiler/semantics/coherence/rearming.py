@@ -65,9 +65,7 @@ def excludes(context: Context) -> Iterator[Diagnostic]:
         if plan.when is None:
             continue  # re-arming without a condition waits for the trips themselves
         for trip in plan.trips:
-            if state(context, trip.condition) & plan.rebased:
-                continue
-            case = _together(context, plan, trip)
+            case = _meets(context, plan, trip)
             if case is not None:
                 found = _witness(context, case)
                 yield at(
@@ -76,6 +74,13 @@ def excludes(context: Context) -> Iterator[Diagnostic]:
                     help="make it stricter than the trip, or rebase what the trip reads: `on rearm rebase …`",
                 )
                 break
+
+
+def _meets(context: Context, plan: Plan, trip: ast.TripWhen) -> Case | None:
+    """A case in which the written condition and the trip hold together, and no rebase parts them."""
+    if plan.when is None or state(context, trip.condition) & plan.rebased:
+        return None
+    return _together(context, plan, trip)
 
 
 def _together(context: Context, plan: Plan, trip: ast.TripWhen) -> Case | None:
@@ -110,6 +115,8 @@ def _inside(values: Interval) -> Fraction | None:
 def locks(context: Context) -> Iterator[Diagnostic]:
     """Some operator, time or flat book can make the condition true, and the trip false."""
     for plan in _plans(context):
+        if any(_meets(context, plan, trip) is not None for trip in plan.trips):
+            continue  # said by `excludes`
         if plan.when is not None and not all(_attainable(context, condition, True) for condition in plan.conditions):
             yield _locking(context, f"`{plan.switch.rule_id.text}` can lock itself for ever", plan.when.span,
                      "need never become true while nothing may be opened", help="add an alternative: `or portfolio.gross == 0 USD`")
@@ -117,8 +124,6 @@ def locks(context: Context) -> Iterator[Diagnostic]:
         for trip in plan.trips:
             if STUCK in plan.rebased or _attainable(context, trip.condition, False):
                 continue
-            if plan.when is not None and _together(context, plan, trip) is not None:
-                continue  # said by `excludes`
             yield _locking(context, f"`{plan.switch.rule_id.text}` can lock itself for ever", trip.condition.span,
                      "may hold for ever while nothing may be opened",
                      help="re-arming sets a new base: `on rearm rebase account.peak_equity to account.equity`; or say `rearm never`")

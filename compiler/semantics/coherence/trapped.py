@@ -20,11 +20,21 @@ def trapped(context: Context) -> Iterator[Diagnostic]:
     if faces is not None:
         names = ", ".join(f"`{rule.id}`" for rule in rules[:5]) + (", …" if len(rules) > 5 else "")
         yield at(codes.TRAPPED, "closing orders can be trapped", faces.span, f"they face {names}",
-                 help=f"write `closing skips {', '.join(dict.fromkeys(rule.stage for rule in rules))}`, or let these rules `deny opening`")
+                 help=f"write `closing skips {', '.join(dict.fromkeys(rule.stage for rule in rules))}`, so that only what opens is stopped")
         return
     for rule in rules:
         yield at(codes.TRAPPED, f"`{rule.id}` can keep a position from being closed", rule.node.rule_id.span, "closing orders face it",
-                 help=f"add `{rule.stage}` to `closing skips`, or let it `deny opening`")
+                 help=f"add `{rule.stage}` to `closing skips`, or {_instead(rule)}")
+
+
+def _instead(rule: RuleInfo) -> str:
+    match rule.node:
+        case ast.Throttle():
+            return "keep some back: `reserve N for closing`"
+        case ast.Rule():
+            return "let it `deny opening when …`"
+        case _:
+            return "let it judge less: `for open`"
 
 
 def _can_trap(context: Context, rule: RuleInfo) -> bool:

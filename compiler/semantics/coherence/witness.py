@@ -14,7 +14,7 @@ from caplex.compiler.semantics.shape import FLIPPED
 from caplex.compiler.syntax import ast
 
 MOST_WORLDS = 600
-SIZES = tuple(Fraction(size) for size in (*range(1, 13), 15, 20, 30, 40, 60, 80))
+SIZES = (Fraction(1, 4), Fraction(1, 2), *(Fraction(size) for size in (*range(1, 13), 15, 20, 30, 40, 60, 80)))
 PRICE = Fraction(10)
 
 
@@ -36,15 +36,15 @@ class _Cannot(Exception):
     pass
 
 
-def broken_between(context: Context, guard: ast.Expr | None, node: ast.Rule | ast.Limit) -> str | None:
-    """A sentence with a broken size between two kept ones, or None if none was found."""
-    del guard  # it is constant in the size; any value may hold
+def broken_between(context: Context, node: ast.Rule | ast.Limit) -> str | None:
+    """A sentence with a broken size between two kept ones, or None if none was found. The guard, constant in the size, holds."""
+    menu = _menu(context, node)
     for world in _worlds():
         kept: list[bool] = []
         reads: dict[int, tuple[str, Fraction]] = {}
         try:
             for size in SIZES:
-                kept.append(_Trial(context, world, size, reads).kept(node))
+                kept.append(_Trial(context, world, size, menu, reads).kept(node))
         except _Cannot:
             continue
         first = next((i for i, ok in enumerate(kept) if ok), None)
@@ -57,6 +57,18 @@ def broken_between(context: Context, guard: ast.Expr | None, node: ast.Rule | as
             where = world.tell() + (f", with {told}" if told else "")
             return f"{where}: kept at {SIZES[gap - 1]} and at {SIZES[again]} units, broken at {SIZES[gap]}"
     return None
+
+
+def _menu(context: Context, node: ast.Rule | ast.Limit) -> tuple[Fraction, ...]:
+    """Values to try: round ones, and some near the numbers that the rule names."""
+    named: set[Fraction] = set()
+    for expr in (node.measure, node.bound) if isinstance(node, ast.Limit) else (node.effect.condition,):
+        for part in context.walk(expr):
+            value = context.ranges.of(part)
+            if value.low is not None and value.low == value.high:
+                named.add(value.low)
+    near = [value + step for value in sorted(named) for step in (50, 20, -20)]
+    return (*(Fraction(value) for value in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)), *near[:13])
 
 
 def _plain(value: Fraction) -> str:
@@ -85,8 +97,11 @@ def _worlds() -> Iterator[World]:
 class _Trial:
     """Evaluates at one size in one world; every constant leaf has a value of its own, the same at every size."""
 
-    def __init__(self, context: Context, world: World, size: Fraction, reads: dict[int, tuple[str, Fraction]]) -> None:
+    def __init__(
+        self, context: Context, world: World, size: Fraction, menu: tuple[Fraction, ...], reads: dict[int, tuple[str, Fraction]]
+    ) -> None:
         self._context = context
+        self._menu = menu
         self._world = world
         self._size = size
         self._reads = reads
@@ -205,7 +220,7 @@ class _Trial:
         values = self._context.ranges.of(expr)
         if values.low is not None and values.low == values.high:
             return values.low
-        wanted = Fraction((1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)[(key * 7 + self._world.pick * 3) % 10])
+        wanted = self._menu[(key * 7 + self._world.pick * 3) % len(self._menu)]
         if values.high is not None and wanted >= values.high:
             wanted = values.high if values.low is None else (values.low + values.high) / 2
         if values.low is not None and wanted <= values.low:
