@@ -88,5 +88,5 @@ def run(out: TextIO) -> int:
         print(f"\n── {number}. {case['told']}", file=out)
         print(f"   {case['day']} · equity {equity:,.0f} USD · today {(equity - start) / start:+.2%} · from the peak {(equity - peak) / peak:.2%}\n", file=out)
         print(policy.decide(given).explain().text(), file=out)
-    print(f"\nThe policy, the prices and the facts of each intent lie in {DATA}", file=out)
+    print(f"\nThe policy, the prices and the facts of each intent lie in {DATA.resolve()}", file=out)
     return 0

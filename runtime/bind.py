@@ -8,13 +8,30 @@ from caplex.runtime.book import Book
 from caplex.runtime.canonical import to_decimal
 from caplex.runtime.facts import World
 from caplex.runtime.grid import Grid
+from caplex.runtime.layout import pointer
 from caplex.runtime.operators import TRAP, rows_of
 from caplex.runtime.plan import Override, Plan, RulePlan, SettingPlan, SlotSpec
-from caplex.runtime.values import ABSENT, UNLIMITED, Leaf, Unknown, floor_to, merge, unknown
+from caplex.runtime.values import (
+    ABSENT,
+    UNLIMITED,
+    Leaf,
+    Truth,
+    Unknown,
+    at_least,
+    both,
+    either,
+    equal,
+    floor_to,
+    less,
+    merge,
+    more,
+    unknown,
+)
 
 ZERO = Fraction(0)
 UNIT = 10**8
 """Units of the fused form per unit of quantity."""
+TRADES = frozenset({"open", "close", "adjust"})
 
 
 class Bound:
@@ -23,9 +40,14 @@ class Bound:
     Attributes:
         slots: One value a slot: exact number, text, bool, set, ABSENT, or Unknown.
         ints: What the fused form unpacks, or None where it cannot answer.
+        policy, facts, names: Set by `Policy.bind`, for decisions that are told later.
     """
 
-    __slots__ = ("_book", "action", "asked_decimal", "closing", "document", "ints", "now", "plan", "slots", "world")
+    __slots__ = ("_book", "action", "asked_decimal", "closing", "document", "facts", "ints", "names", "now", "plan", "policy", "slots", "world")
+
+    policy: Any
+    facts: Any
+    names: tuple[str, ...]
 
     def __init__(self, plan: Plan, document: Any) -> None:
         header = plan.header
@@ -122,7 +144,7 @@ class Bound:
         scope = self.scope(next(rule for rule in self.plan.rules if rule.id == name))
         return scope if isinstance(scope, Unknown) else "armed" if scope is None else self.world.switch(name, scope)
 
-    def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...] | None | Unknown:
+    def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...] | Unknown | None:
         """The scope of a switch for this intent, as pairs of dimension and value; None if it concerns others only.
 
         A document of one account or venue need not name it; any other dimension that is not told leaves the scope unknown.
@@ -190,7 +212,7 @@ class Bound:
     @property
     def lot(self) -> Any:
         """Smallest step: of the instrument, else of the header; money moves in hundredths."""
-        trade = self.action in TRADES
+        trade = isinstance(self.action, str) and self.action in TRADES
         lot = self._book.lot if trade else ABSENT
         if lot is not ABSENT:
             return lot
@@ -210,6 +232,27 @@ class Bound:
         given = [None if v is ABSENT else v for v in (book.max_quantity, book.min_quantity, book.min_notional)]
         return Grid(self.lot, closing, *given, unit=book.order_value)
 
+    # ── what a rule says at a size ───────────────────────────────────────────────────────────────────
+
+    def broken(self, rule: RulePlan, q: Fraction, c: Fraction) -> Truth:
+        """Its `when` holds and it is not kept at *q*; *c* closes. The closing leg is not yet left alone here."""
+        assert rule.broken is not None
+        slots = self.slots
+        broken = rule.broken(slots, q)
+        if rule.reserve is not None and rule.observed is not None and rule.bound is not None:
+            most = rule.bound(slots, q)
+            if most is not UNLIMITED:
+                broken = either(broken, both(more(q, c), at_least(rule.observed(slots, q), most - rule.reserve(slots, q))))
+        return both(rule.when(slots, q), broken) if rule.when else broken
+
+    def sides(self, rule: RulePlan, q: Fraction) -> tuple[Any, Any]:
+        """What a rule measures and what it allows; a throttle that is not full allows what its reserve leaves."""
+        observed = rule.observed(self.slots, q) if rule.observed else None
+        bound = rule.bound(self.slots, q) if rule.bound else None
+        if rule.reserve is not None and bound is not UNLIMITED and less(observed, bound) is True:
+            bound = bound - rule.reserve(self.slots, q)
+        return observed, bound
+
     def window(self, events: str, window: Any) -> Any:
         """Events of a history inside *window*."""
         return rows_of(self.world, events, window, False)
@@ -219,7 +262,7 @@ class Bound:
     def _integers(self) -> tuple[Any, ...] | None:
         """Prelude and slots of the fused form; None if anything is unusable or finer than its scale."""
         book = self._book
-        if self.action not in ("open", "close", "adjust") or not isinstance(self.now, Fraction):
+        if not isinstance(self.action, str) or self.action not in TRADES or not isinstance(self.now, Fraction):
             return None
         n = self._requested()
         if n is None or isinstance(book.direction, Unknown) or isinstance(book.closable, Unknown):

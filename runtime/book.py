@@ -56,16 +56,22 @@ class Book:
 
     @cached_property
     def action(self) -> Any:
+        """One of the actions, or Unknown."""
         return self.world.cell("intent", None, "action")
+
+    @cached_property
+    def _act(self) -> str:
+        """The action as a text, empty where it cannot be read: an unknown compares to nothing."""
+        return "" if isinstance(self.action, Unknown) else str(self.action)
 
     @cached_property
     def side(self) -> Any:
         """``buy`` or ``sell``. `adjust` takes it from the sign of its delta, `close` without a side from the position."""
         if isinstance(self.action, Unknown):
             return self.action
-        if self.action == "adjust":
+        if self._act == "adjust":
             return self._side_of_delta()
-        if self.action == "close" and self.world.claim("side") is None:
+        if self._act == "close" and self.world.claim("side") is None:
             if isinstance(self.P, Unknown):
                 return self.P
             return "sell" if self.P > 0 else "buy" if self.P < 0 else unknown("SYS-004", "/intent", "nothing-to-close")
@@ -81,7 +87,7 @@ class Book:
         delta = self.world.cell("intent", None, "delta")
         if delta is ABSENT:
             return unknown("SYS-001", "/intent/delta", "missing")
-        if delta == 0 and not isinstance(delta, Unknown):
+        if not isinstance(delta, Unknown) and delta == 0:
             return unknown("SYS-004", "/intent/delta", "out-of-range", "0", "not 0")
         return delta
 
@@ -91,15 +97,15 @@ class Book:
 
     @cached_property
     def n_requested(self) -> Any:
-        match self.action:
+        match self._act:
+            case "":
+                return self.action
             case "cancel" | "noop":
                 return ONE
             case "adjust":
                 return abs(self._delta)
             case "transfer":
                 return self._given("amount")
-            case Unknown():
-                return self.action
         return self._given("quantity")
 
     def _given(self, name: str) -> Any:
@@ -130,7 +136,7 @@ class Book:
         if isinstance(self.action, Unknown) or self.action not in ("open", "close", "adjust"):
             return ZERO
         held = self.world.claim("position_side")
-        if self.action == "open" and not isinstance(held, Unknown) and held in ("long", "short"):
+        if self._act == "open" and not isinstance(held, Unknown) and held in ("long", "short"):
             return ZERO
         lost = merge(self.side, self.P, self.OB, self.OS)
         if lost is not None:

@@ -10,9 +10,7 @@ from caplex.runtime import telling
 from caplex.runtime.canonical import from_scaled, to_decimal
 from caplex.runtime.clock import parse_instant
 from caplex.runtime.errors import NotPermitted, StaleDecision
-from caplex.runtime.facts import Facts
 from caplex.runtime.ruling import Ruling, Verdict
-from caplex.runtime.telling import Teller
 
 if TYPE_CHECKING:
     from caplex.runtime.explain import Explanation
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
 Core = tuple[int, int, int]
 """From the fused form: permitted quantity in 1e-8, mask of broken rules, mask of rules that fail at the smaller size."""
 PLACES = 8
-_ALLOW, _MODIFY, _DENY = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY
-_NOTHING = Decimal(0)
+_ALLOW = Verdict.ALLOW
+_new = object.__new__
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,10 +61,14 @@ def _wrapped(value: Any) -> Any:
 class FirstReason:
     """The first reason: its rule at once, the rest when asked for."""
 
-    __slots__ = ("_decision", "rule")
+    __slots__ = ("_decision",)
 
-    def __init__(self, decision: Decision, rule: str) -> None:
-        self._decision, self.rule = decision, rule
+    _decision: Decision
+
+    @property
+    def rule(self) -> str:
+        """Its id; ``SYS-NNN`` where data were the reason."""
+        return self._decision.decided_by or ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -86,38 +88,29 @@ class Decision:
     *core* is what the fused form found, or None where the traced form has to answer.
     """
 
-    __slots__ = ("__weakref__", "_bound", "_case", "_core", "_facts", "_policy", "_ruling", "_told", "quantity", "verdict")
+    __slots__ = ("__weakref__", "_bound", "_core", "_full", "_told", "quantity", "verdict")
 
+    _bound: Any
+    _core: Core | None
+    _full: tuple[Ruling, Any]
+    _told: dict[str, Any]
     verdict: Verdict
     quantity: Decimal
     """What may go ahead now, on the lot grid."""
 
-    def __init__(self, policy: Teller, facts: Facts, bound: Any, core: Core | None = None, ruling: Ruling | None = None, case: Any = None) -> None:
-        # Verdict and quantity are set here and are no properties: a hot path reads both, and a property costs a call.
-        self._policy: Any = policy
-        self._facts, self._bound, self._core = facts, bound, core
-        self._told: Mapping[str, Any] | None = None
-        self._ruling: Ruling | None = None
-        if core is None:
-            self._ruling, self._case = (ruling, case) if ruling is not None else policy.judge(bound)
-            self.verdict, self.quantity = self._ruling.verdict, to_decimal(self._ruling.quantity)
-        elif core[0] == 0:
-            self.verdict, self.quantity = _DENY, _NOTHING
-        elif core[0] == bound.ints[0]:
-            self.verdict, self.quantity = _ALLOW, bound.asked_decimal
-        else:
-            self.verdict, self.quantity = _MODIFY, from_scaled(core[0], PLACES)
-
     @classmethod
-    def from_ruling(cls, ruling: Ruling, context: tuple[Teller, Facts, Any], case: Any = None) -> Self:
-        """A decision on a finished ruling; *context* is policy, facts, and what the policy has bound of them."""
-        return cls(*context, ruling=ruling, case=case)
+    def from_ruling(cls, bound: Any, ruling: Ruling, case: Any = None) -> Decision:
+        """A decision on a finished ruling; *bound* knows the policy and the facts."""
+        decision: Decision = _new(cls)
+        decision._bound, decision._core, decision._full = bound, None, (ruling, case)
+        decision.verdict, decision.quantity = ruling.verdict, to_decimal(ruling.quantity)
+        return decision
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Self:
         """A decision read back from its document; it tells the same, and cannot be explained rule by rule."""
         decision = cls.__new__(cls)
-        decision._policy = decision._facts = decision._bound = decision._core = decision._ruling = None  # type: ignore[assignment]
+        decision._bound = decision._core = None
         decision._told = dict(d)
         decision.verdict, decision.quantity = Verdict(d["verdict"]), Decimal(d["quantity"])
         return decision
@@ -151,7 +144,7 @@ class Decision:
         if core is not None:
             mask = core[1] | core[2]
             if mask > 0:
-                return self._policy.names[(mask & -mask).bit_length() - 1]  # type: ignore[no-any-return]
+                return self._bound.names[(mask & -mask).bit_length() - 1]  # type: ignore[no-any-return]
             if mask < 0:  # the first rule could not read its one value
                 return min(self._bound.slots[-1 - mask].leaves).sys  # type: ignore[no-any-return]
             if self.verdict is _ALLOW:
@@ -163,8 +156,9 @@ class Decision:
         """The first reason; None on ALLOW."""
         if self.verdict is _ALLOW:
             return None
-        rule = self.decided_by
-        return None if rule is None else FirstReason(self, rule)
+        reason: FirstReason = _new(FirstReason)
+        reason._decision = self
+        return reason
 
     @property
     def permits(self) -> bool:
@@ -174,20 +168,32 @@ class Decision:
     # ── when asked for ───────────────────────────────────────────────────────────────────────────────
 
     @property
+    def _policy(self) -> Any:
+        return None if self._bound is None else self._bound.policy
+
+    def _whole(self) -> tuple[Ruling, Any]:
+        """The ruling and the case behind it, judged when first asked for."""
+        try:
+            return self._full
+        except AttributeError:
+            if self._bound is None:
+                raise TypeError("a decision read back from its document has no ruling; decide again") from None
+            self._full = self._bound.policy.judge(self._bound)
+            return self._full
+
+    @property
     def ruling(self) -> Ruling:
         """The whole answer as exact data."""
-        if self._ruling is None:
-            if self._policy is None:
-                raise TypeError("a decision read back from its document has no ruling; decide again")
-            self._ruling, self._case = self._policy.judge(self._bound)
-        return self._ruling
+        return self._whole()[0]
 
     def to_dict(self) -> dict[str, Any]:
         """``caplex.decision/1``: texts, truth, null, lists and objects only. A copy at the top, so that hosts may add to it."""
-        if self._told is None:
-            ruling = self.ruling
-            self._told = telling.tell(self._policy, self._facts, self._bound, ruling, self._case)
-        return dict(self._told)
+        try:
+            return dict(self._told)
+        except AttributeError:
+            bound = self._bound
+            self._told = telling.tell(bound.policy, bound.facts, bound, *self._whole())
+            return dict(self._told)
 
     def _part(self, name: str) -> Any:
         return _wrapped(self.to_dict().get(name) or [])
@@ -289,8 +295,8 @@ class Decision:
 
         if self._policy is None:
             return Explanation(self.to_dict(), ())
-        ruling = self.ruling
-        return Explanation(self.to_dict(), self._policy.traces(self._bound, ruling, self._case), currency=self._policy.currency)
+        ruling, case = self._whole()
+        return Explanation(self.to_dict(), self._policy.traces(self._bound, ruling, case), currency=self._policy.currency)
 
     def _repr_html_(self) -> str:
         return self.explain()._repr_html_()

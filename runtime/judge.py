@@ -13,9 +13,9 @@ from typing import Any, Literal
 from caplex.runtime import outcome
 from caplex.runtime.bind import Bound
 from caplex.runtime.grid import Grid, interval
-from caplex.runtime.plan import Plan, RulePlan, TripPlan
+from caplex.runtime.plan import Plan, RulePlan, SizePlan, TripPlan
 from caplex.runtime.ruling import Ruling, Trip
-from caplex.runtime.values import UNLIMITED, Leaf, Truth, Unknown, both
+from caplex.runtime.values import UNLIMITED, Leaf, Unknown, less, merge
 
 ZERO = Fraction(0)
 TRADING = frozenset({"open", "close", "adjust"})
@@ -90,10 +90,10 @@ def judge(plan: Plan, bound: Bound) -> tuple[Ruling, Case | None]:
     """The ruling, and the case behind it for explanations (None where nothing could be judged)."""
     if bound.document or isinstance(bound.now, Unknown):
         leaves = tuple(bound.document) or tuple(sorted(bound.now.leaves))
-        return outcome.unusable(plan, bound, leaves), None
+        return outcome.unusable(leaves), None
     request = outcome.request(plan, bound)
     if isinstance(request.n, Unknown):
-        return outcome.unasked(plan, bound, request), None
+        return outcome.unasked(bound, request), None
     case = Case(plan, bound, request.n, request.c, bound.grid(request.action, request.c), request.action, bound.now)
     case.sizes.extend(request.sizes)
     case.extra_caps.extend(request.caps)
@@ -120,31 +120,28 @@ def _judge_rules(case: Case) -> None:
 
 
 def _nothing_left(case: Case) -> bool:
-    left = case.grid.snap(min(case.caps()))
-    return left is not None and left <= 0
+    return case.grid.snap(min(case.caps())) == 0
 
 
 def _stand(case: Case, rule: RulePlan) -> Standing:
     if case.action not in rule.actions:
         return Standing(rule, "not-applicable", case.n)
-    if rule.kind == "switch":
-        return _switch(case, rule)
-    slots, n = case.bound.slots, case.n
+    n = case.n
     waiver = _waiver(case, rule)
     if waiver is not None:
         return Standing(rule, "waived", n, waiver=waiver)
-    observed = rule.observed(slots, n) if rule.observed else None
-    bound = rule.bound(slots, n) if rule.bound else None
+    if rule.kind == "switch":
+        return _switch(case, rule)
+    observed, bound = case.bound.sides(rule, n)
     start = _start(case, rule)
     standing = Standing(rule, "kept", n, start, observed=observed, bound=bound)
-    standing.monitored = _is_monitored(case, rule)
     standing.warns = rule.effect == "warn"
+    standing.monitored = not standing.warns and _is_monitored(case, rule)
     standing.held = rule.effect == "hold"
     if n <= start:
         return standing
-    broken = _broken(case, rule, n)
+    broken = case.bound.broken(rule, n, case.c)
     if broken is False:
-        _reserve(case, rule, standing)
         return standing
     if isinstance(broken, Unknown):
         standing.state, standing.leaves = "unknown", broken.leaves
@@ -152,18 +149,11 @@ def _stand(case: Case, rule: RulePlan) -> Standing:
             standing.cap = start
         return standing
     standing.state = "broken"
-    if rule.overridable is not None and not standing.monitored and not standing.warns:
+    if rule.overridable is not None and rule.effect == "deny" and not standing.monitored:
         standing.held = True
     if standing.enforcing:
         standing.cap = _reduced(case, rule, start) if rule.effect == "reduce" else start
     return standing
-
-
-def _broken(case: Case, rule: RulePlan, q: Fraction) -> Truth:
-    assert rule.broken is not None
-    slots = case.bound.slots
-    broken = rule.broken(slots, q)
-    return both(rule.when(slots, q), broken) if rule.when else broken
 
 
 def _is_monitored(case: Case, rule: RulePlan) -> bool:
@@ -181,18 +171,21 @@ def _waiver(case: Case, rule: RulePlan) -> str | None:
 
 def _start(case: Case, rule: RulePlan) -> Fraction:
     """``s``: the closing leg where the rule leaves it alone."""
-    if not (rule.skipped or rule.opening_only):
+    opening_only = rule.opening_only
+    if rule.reserve is not None and rule.observed is not None and rule.bound is not None:  # the reserve binds the opening leg only
+        opening_only = less(rule.observed(case.bound.slots, case.n), rule.bound(case.bound.slots, case.n)) is True
+    if not (rule.skipped or opening_only):
         return ZERO
-    if not rule.unless_worse or not rule.pieces or rule.opening_only:
+    if not rule.unless_worse or not rule.pieces or opening_only:
         return case.c
     pieces = _pieces(case, rule)
     if pieces is None:
         return case.c
     threshold = max(ZERO, max(intercept for _, intercept in pieces))
     span = interval([(slope, intercept - threshold) for slope, intercept in pieces], strict=False, high=case.c)
-    if span is None:
-        return ZERO
-    return case.grid.snap(min(span[1], case.c)) or ZERO
+    if span is not None and span[1] >= case.c:
+        return case.c
+    return ZERO if span is None else case.grid.snap(span[1]) or ZERO
 
 
 def _pieces(case: Case, rule: RulePlan) -> list[tuple[Fraction, Fraction]] | None:
@@ -218,48 +211,33 @@ def _reduced(case: Case, rule: RulePlan, start: Fraction) -> Fraction:
     return best
 
 
-def _reserve(case: Case, rule: RulePlan, standing: Standing) -> None:
-    """``reserve R for closing``: the last R places of a throttle are not for the opening leg."""
-    if rule.reserve is None or not standing.enforcing:
-        return
-    kept_back = rule.reserve(case.bound.slots, case.n)
-    if isinstance(kept_back, Unknown) or isinstance(standing.bound, Unknown):
-        standing.state, standing.cap = "unknown", min(case.n, case.c)
-        standing.leaves = kept_back.leaves if isinstance(kept_back, Unknown) else standing.bound.leaves
-        return
-    applies = rule.when(case.bound.slots, case.n) if rule.when else True
-    if applies is True and standing.observed >= standing.bound - kept_back and case.n > case.c:
-        standing.state, standing.cap, standing.bound = "broken", case.c, standing.bound - kept_back
-
-
 # ── switches ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _switch(case: Case, rule: RulePlan) -> Standing:
-    slots = case.bound.slots
-    if rule.when is not None and rule.when(slots, case.n) is not True:
+    scope = case.bound.scope(rule)
+    if scope is None:
         return Standing(rule, "not-applicable", case.n)
-    cap = ZERO if rule.denies == "all" else min(case.c, case.n)
-    standing = Standing(rule, "kept", case.n, case.c if rule.denies == "opening" else ZERO)
-    standing.monitored = _is_monitored(case, rule)
+    opening = rule.denies == "opening"
+    standing = Standing(rule, "kept", case.n, case.c if opening else ZERO, monitored=_is_monitored(case, rule))
     assert rule.broken is not None
-    tripped = rule.broken(slots, case.n)
-    leaves: frozenset[Leaf] = frozenset()
+    tripped, cap = merge(scope), case.c if opening else ZERO
+    if tripped is None:
+        tripped = rule.broken(case.bound.slots, case.n)
     if isinstance(tripped, Unknown):
-        standing.state, leaves = "unknown", tripped.leaves
+        standing.state, standing.leaves = "unknown", tripped.leaves
     elif tripped:
         standing.state = "broken"
     else:
-        trip, leaves = _trips(case, rule)
-        if trip is not None:
-            standing.state, standing.tripped = "broken", trip
-            case.trips.append(trip)
+        standing.tripped, leaves = _trips(case, rule)
+        if standing.tripped is not None:
+            standing.state = "broken"
+            if not standing.monitored:
+                case.trips.append(standing.tripped)
         elif leaves:
-            standing.state, cap = "unknown", min(case.c, case.n)
-    if standing.state != "kept" and not standing.monitored and case.n > standing.start:
-        standing.cap = cap
-    if standing.state == "unknown":
-        standing.leaves = leaves
+            standing.state, standing.leaves, cap = "unknown", leaves, case.c
+    if standing.state != "kept" and not standing.monitored:
+        standing.cap = min(case.n, cap)
     return standing
 
 
@@ -276,7 +254,9 @@ def _trips(case: Case, rule: RulePlan) -> tuple[Trip | None, frozenset[Leaf]]:
         elif holds and _confirmed(case, rule, index, trip):
             observed = trip.observed(slots, n) if trip.observed else None
             bound = trip.bound(slots, n) if trip.bound else None
-            return Trip(rule.id, case.bound.scope(rule), "expression", index, outcome.shown(observed), outcome.shown(bound)), leaves
+            scope = case.bound.scope(rule)
+            assert isinstance(scope, tuple)
+            return Trip(rule.id, scope, "expression", index, outcome.shown(observed), outcome.shown(bound)), leaves
     return None, leaves
 
 
@@ -299,8 +279,8 @@ def _confirmed(case: Case, rule: RulePlan, index: int, trip: TripPlan) -> bool:
 def _permit(case: Case) -> None:
     """``permitted``: the first of ``x`` and its closing leg at which every enforcing rule is kept."""
     _settle(case)
-    for size, _, _ in case.sizes:
-        if size.floor is not None and case.permitted > case.c and _below_floor(case, size):
+    for size, _, leaves in case.sizes:
+        if not leaves and case.permitted > case.c and _below_floor(case, size):
             case.floor_broken = size
             case.extra_caps.append((size.id, case.c, frozenset()))
             _settle(case)
@@ -313,6 +293,8 @@ def _settle(case: Case) -> None:
     snapped = case.grid.snap(wanted)
     case.x = snapped if snapped is not None else ZERO
     case.permitted = ZERO
+    for standing in case.standings:
+        standing.fails = False
     if snapped is None or (header.rounding_never and snapped < wanted):
         return
     candidates = [case.x, case.grid.snap(min(case.x, case.c)) or ZERO]
@@ -333,18 +315,14 @@ def _settle(case: Case) -> None:
 def _kept(case: Case, standing: Standing, q: Fraction) -> bool:
     if not standing.enforcing or q <= standing.start or standing.state in ("waived", "not-applicable", "not-judged"):
         return True
-    if standing.rule.kind == "switch":
-        return standing.state == "kept" or q <= standing.cap
-    if standing.state == "unknown" or (standing.state == "broken" and standing.rule.reserve is not None):
+    if standing.rule.kind == "switch" or standing.state == "unknown":
         return q <= standing.cap
-    return _broken(case, standing.rule, q) is False
+    return case.bound.broken(standing.rule, q, case.c) is False
 
 
-def _below_floor(case: Case, size: Any) -> bool:
+def _below_floor(case: Case, size: SizePlan) -> bool:
     """Does the money of the opening leg fall short of the ticket's floor?"""
     slots = case.bound.slots
-    value, floor = case.bound.book("value"), size.floor(slots, case.n)
-    leverage = size.leverage(slots, case.n) if size.leverage else Fraction(1)
-    if isinstance(value, Unknown) or isinstance(floor, Unknown) or isinstance(leverage, Unknown):
-        return True
-    return bool((case.permitted - case.c) * value < floor * leverage)
+    floor = size.floor(slots, ZERO) if size.floor else ZERO
+    leverage = size.leverage(slots, ZERO) if size.leverage else Fraction(1)
+    return bool((case.permitted - case.c) * case.bound.book("value") < floor * leverage)

@@ -1,6 +1,7 @@
 """What is asked, and what is told: the two ends of the driver (docs/spec.md, CAP-ASK and CAP-TELL)."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,6 @@ class Request:
     side: str | None
     caps: list[tuple[str, Fraction, frozenset[Leaf]]] = field(default_factory=list)
     sizes: list[tuple[SizePlan, Fraction, frozenset[Leaf]]] = field(default_factory=list)
-    empty_ticket: bool = False
 
 
 def request(plan: Plan, bound: Bound) -> Request:
@@ -66,7 +66,7 @@ def request(plan: Plan, bound: Bound) -> Request:
     c = bound.closing
     found = Request(asked, ZERO, action, side)
     if action == "close":
-        _close(bound, found, c)
+        _close(bound, found)
     elif action == "open":
         _size(plan, bound, found, c)
     elif asked is None:
@@ -89,15 +89,14 @@ def _effective(plan: Plan, bound: Bound, found: Request) -> None:
         found.caps.append(("SYS-010", found.c if header.outside == "opening" else ZERO, frozenset()))
 
 
-def _close(bound: Bound, found: Request, c: Fraction) -> None:
-    lost = bound.legs_unknown
-    if found.n is None:
-        found.n = lost if lost is not None else c if c > 0 else _nothing_to_close()
-    elif not isinstance(found.n, Unknown):
-        if lost is None and c == 0:
-            found.n = _nothing_to_close()
-        elif found.n > c and bound.intent("reduce_only") is not False:
-            found.caps.append(("SYS-012", c, lost.leaves if lost is not None else frozenset()))
+def _close(bound: Bound, found: Request) -> None:
+    closable = bound.closable
+    if not isinstance(closable, Unknown) and closable == 0:
+        found.n = _nothing_to_close()
+    elif found.n is None:
+        found.n = closable
+    elif not isinstance(found.n, Unknown) and found.n > bound.closing and bound.intent("reduce_only") is not False:
+        found.caps.append(("SYS-012", bound.closing, closable.leaves if isinstance(closable, Unknown) else frozenset()))
 
 
 def _nothing_to_close() -> Unknown:
@@ -128,25 +127,21 @@ def _size(plan: Plan, bound: Bound, found: Request, c: Fraction) -> None:
     if not plan.sizes:
         found.n = unknown("SYS-001", "/intent/quantity", "missing")
         return
-    hidden = merge(*lost)
-    found.n = hidden if hidden is not None else _on_grid(bound, min(fills))
+    hidden = merge(*lost, bound.lot)
+    found.n = hidden if hidden is not None else floor_to(min(fills), bound.lot)
     if not isinstance(found.n, Unknown) and found.n == 0:
-        found.n, found.empty_ticket = unknown("SYS-012", "/intent/quantity", "below-one-lot"), True
+        found.n = unknown("SYS-012", "/intent/quantity", "below-one-lot")
     elif not isinstance(found.n, Unknown):
         found.sizes = [(size, found.n, frozenset()) for size, _, _ in found.sizes]
-
-
-def _on_grid(bound: Bound, units: Fraction) -> Any:
-    lot = bound.lot
-    return lot if isinstance(lot, Unknown) else floor_to(units, lot)
 
 
 def _units(bound: Bound, size: SizePlan) -> Any:
     """Units that the ticket buys: ``money / value``, in margin ``money · leverage / value``; never negative."""
     money = size.money(bound.slots, ZERO)
     leverage = size.leverage(bound.slots, ZERO) if size.leverage else Fraction(1)
+    floor = size.floor(bound.slots, ZERO) if size.floor else ZERO
     value = bound.book("value")
-    lost = merge(money, leverage, value)
+    lost = merge(money, floor, leverage, value)
     return lost if lost is not None else max(ZERO, money) * leverage / value
 
 
@@ -158,155 +153,166 @@ def shown(value: Any) -> Shown:
     return value if isinstance(value, (Fraction, str, bool)) else None
 
 
-def _system(leaf: Leaf, *, permitted: Fraction = ZERO, needed_by: tuple[str, ...] = (), at: RulePlan | None = None) -> Reason:
-    effect: Effect = "snap" if leaf.sys == "SYS-012" else "deny"
-    return Reason(leaf.sys, "system", "SYS", effect, code=at.code if at else None, outcome=at.outcome if at else None,
-                  severity="critical", permitted=permitted, leaves=(leaf,) if leaf.path or leaf.problem else (), needed_by=needed_by)
+Place = tuple[int, int]
+"""Position among the rules, and rank there."""
 
 
-def unusable(plan: Plan, bound: Bound, leaves: tuple[Leaf, ...]) -> Ruling:
+@dataclass(slots=True)
+class Told:
+    """Reasons with their places. Readings that cannot be used become one reason for each SYS id and path.
+
+    *front* is where SYS stands in `stages`; None: a reading is told at the rule that needed it first.
+    """
+
+    front: int | None = None
+    placed: list[tuple[tuple[int, int, str, str], Reason]] = field(default_factory=list)
+    needs: dict[tuple[str, str], list[tuple[Place, Leaf, Fraction, str | None, RulePlan | None]]] = field(default_factory=dict)
+
+    def say(self, place: Place, reason: Reason, sys: str = "") -> None:
+        self.placed.append(((*place, sys, ""), reason))
+
+    def need(self, place: Place, leaves: Iterable[Leaf], cap: Fraction, by: str | None = None, rule: RulePlan | None = None) -> None:
+        """*by* is who needed them; None is the engine itself."""
+        for leaf in leaves:
+            self.needs.setdefault((leaf.sys, leaf.path), []).append((place, leaf, cap, by, rule))
+
+    def reasons(self) -> tuple[Reason, ...]:
+        told = list(self.placed)
+        for (sys, path), unsorted in self.needs.items():
+            needs = sorted(unsorted, key=lambda need: need[0])
+            place, _, _, by, rule = needs[0]
+            if self.front is not None and by is not None:
+                place, rule = (self.front, -1), None
+            told.append(((*place, sys, path), Reason(
+                sys, "system", "SYS", "snap" if sys == "SYS-012" else "deny", code=rule.code if rule else None, outcome=rule.outcome if rule else None, severity="critical",
+                permitted=min(cap for _, _, cap, _, _ in needs), leaves=tuple(sorted({leaf for _, leaf, _, _, _ in needs})),
+                needed_by=tuple(dict.fromkeys(by for _, _, _, by, _ in needs if by is not None)))))
+        return tuple(reason for _, reason in sorted(told, key=lambda pair: pair[0]))
+
+
+def _snapped(path: str, problem: str, permitted: Fraction) -> Reason:
+    return Reason("SYS-012", "system", "SYS", "snap", severity="critical", permitted=permitted, leaves=(Leaf("SYS-012", path, problem),))
+
+
+def _refused(leaves: Iterable[Leaf]) -> tuple[Reason, ...]:
+    told = Told()
+    for place, leaf in enumerate(leaves):
+        told.need((place, 0), [leaf], ZERO)
+    return told.reasons()
+
+
+def unusable(leaves: tuple[Leaf, ...]) -> Ruling:
     """The document itself cannot be used: nothing is judged."""
-    reasons = tuple(_system(leaf) for leaf in dict.fromkeys(leaves))
-    return Ruling(Verdict.DENY, None, ZERO, ZERO, None, None, reasons, outcome="DENY", decided_by=reasons[0].rule, document=tuple(dict.fromkeys(leaves)))
+    leaves = tuple(dict.fromkeys(leaves))
+    reasons = _refused(leaves)
+    return Ruling(Verdict.DENY, None, ZERO, ZERO, None, None, reasons, outcome="DENY", decided_by=reasons[0].rule, document=leaves)
 
 
-def unasked(plan: Plan, bound: Bound, found: Request) -> Ruling:
+def unasked(bound: Bound, found: Request) -> Ruling:
     """The size cannot be known."""
     assert isinstance(found.n, Unknown)
-    reasons = tuple(_system(leaf) for leaf in sorted(found.n.leaves))
+    reasons = _refused(sorted(found.n.leaves))
     action = None if isinstance(bound.action, Unknown) else bound.action
     return Ruling(Verdict.DENY, None, ZERO, ZERO, found.side, action, reasons, outcome="DENY", decided_by=reasons[0].rule)
 
 
-def _rule_reason(case: Case, standing: Standing) -> Reason:
-    rule = standing.rule
-    effect: Effect = "reduce" if rule.effect == "reduce" else "deny opening" if rule.opening_only else "deny"
+def _effect(rule: RulePlan) -> Effect:
     if rule.kind == "switch":
-        effect = "deny opening" if rule.denies == "opening" else "deny all"
-    approval, permitted = None, standing.cap
-    if standing.held:
-        effect, permitted = "hold", case.n
+        return "deny opening" if rule.denies == "opening" else "deny all"
+    if rule.effect in ("reduce", "hold"):
+        return rule.effect
+    return "deny opening" if rule.opening_only else "deny"
+
+
+def _rule_reason(case: Case, standing: Standing, *, held: bool) -> Reason:
+    """Told at the size where the rule was broken: the whole intent, or the smaller one that the caps had left."""
+    rule, n = standing.rule, case.n
+    smaller = case.permitted < n if held else standing.cap == n
+    observed, bound = case.bound.sides(rule, (case.permitted if held else case.x) if smaller else n)
+    approval = None
+    if held:
         role, quorum, within = rule.approval or (rule.overridable or "", 1, None)
-        window = within(case.bound.slots, case.n) if within else None
+        window = within(case.bound.slots, n) if within else None
         approval = Approval(role, quorum, int(window) if isinstance(window, Fraction) else None)
-    at = "n"
-    if standing.fails and standing.cap == case.n:
-        at, permitted = "x", case.permitted
-    number = case.x if at == "x" else case.n
-    observed, bound = standing.observed, standing.bound
-    if at == "x":
-        observed = rule.observed(case.bound.slots, number) if rule.observed else None
-        bound = rule.bound(case.bound.slots, number) if rule.bound else None
     return Reason(
-        rule.id, rule.kind, rule.stage, effect, title=rule.title or None, code=rule.code, outcome=rule.outcome, severity=rule.severity,
-        observed=shown(observed), comparison=rule.comparison or None, limit=shown(bound), unit=rule.unit if rule.comparison else None,
-        permitted=permitted, at="x" if at == "x" else "n", approval=approval)
+        rule.id, rule.kind, rule.stage, "hold" if held else _effect(rule), title=rule.title or None, code=rule.code, outcome=rule.outcome,
+        severity=rule.severity, observed=shown(observed), comparison=rule.comparison or None, limit=shown(bound),
+        unit=rule.unit if rule.comparison else None, permitted=n if held else case.permitted if smaller else standing.cap,
+        at="x" if smaller else "n", approval=approval)
 
 
-def _reasons(case: Case, held: list[Standing]) -> tuple[Reason, ...]:
+def _reasons(case: Case, verdict: Verdict, held: list[Standing]) -> tuple[Reason, ...]:
     """In the order of decision: rules by position; unusable readings where SYS stands, or at the rule that needed them."""
-    plan, n = case.plan, case.n
-    keyed: list[tuple[tuple[Any, ...], Reason]] = []
-    stages = {stage: i for i, stage in enumerate(plan.header.stages)}
-    front = -1
-    if plan.header.sys_listed:
-        front = sum(1 for rule in plan.rules if stages[rule.stage] < stages["SYS"]) - 1
-    needed: dict[Leaf, list[Standing]] = {}
+    if verdict is Verdict.ALLOW:
+        return ()
+    header, n, last = case.plan.header, case.n, len(case.standings)
+    front = None
+    if header.sys_listed:
+        front = sum(header.stages.index(rule.stage) < header.stages.index("SYS") for rule in case.plan.rules)
+    told = Told(front)
     for place, standing in enumerate(case.standings):
-        if standing.state == "unknown" and standing.enforcing and standing.cap < n:
-            for leaf in standing.leaves:
-                needed.setdefault(leaf, []).append(standing)
-        elif (standing.cap < n and standing.state == "broken") or standing.fails or any(standing is h for h in held):
-            keyed.append(((place, 1, "", ""), _rule_reason(case, standing)))
-    positions = {standing.rule.id: place for place, standing in enumerate(case.standings)}
-    for leaf, standings in needed.items():
-        first = standings[0].rule
-        listed = plan.header.sys_listed
-        key = (front, 2, leaf.sys, leaf.path) if listed else (positions[first.id], 0, leaf.sys, leaf.path)
-        reason = _system(leaf, permitted=min(s.cap for s in standings), needed_by=tuple(s.rule.id for s in standings), at=None if listed else first)
-        keyed.append((key, reason))
-    keyed.extend(_size_reasons(case, front if plan.header.sys_listed else -1))
-    return tuple(reason for _, reason in sorted(keyed, key=lambda pair: pair[0]))
-
-
-def _size_reasons(case: Case, front: int) -> list[tuple[tuple[Any, ...], Reason]]:
-    """Tickets, policy out of effect, the lot and what it took away."""
-    keyed: list[tuple[tuple[Any, ...], Reason]] = []
-    last = len(case.standings)
+        holds = any(standing is one for one in held)
+        if standing.state == "unknown" and standing.cap < n:
+            told.need((place, 0), standing.leaves, standing.cap, standing.rule.id, standing.rule)
+        elif standing.cap < n or standing.fails or holds:
+            told.say((place, 1), _rule_reason(case, standing, held=holds))
     for index, (size, cap, leaves) in enumerate(case.sizes):
-        if case.floor_broken is size or (cap < case.n and not leaves):
-            permitted = case.c if case.floor_broken is size else cap
-            reason = Reason(size.id, "size", "size", "deny" if case.floor_broken is size else "reduce", title=size.title or None, permitted=permitted)
-            keyed.append(((-2, index, "", ""), reason))
-        for leaf in sorted(leaves) if cap < case.n else ():
-            keyed.append(((-2, index, leaf.sys, leaf.path), _system(leaf, permitted=cap, needed_by=(size.id,))))
+        floored = case.floor_broken is size
+        if cap < n or floored:
+            told.need((-1, 2 * index), leaves, cap, size.id)
+            if not leaves:
+                told.say((-1, 2 * index + 1), Reason(size.id, "size", "size", "deny" if floored else "reduce", title=size.title or None,
+                                                     permitted=case.c if floored else cap))
     for sys, cap, leaves in case.extra_caps:
-        if sys == "SYS-010" and cap < case.n:
-            keyed.append(((front, 2, sys, ""), _system(Leaf(sys, "", ""), permitted=cap)))
-        elif sys == "SYS-012" and cap < case.n:
-            keyed.append(((last, 3, sys, ""), _system(Leaf(sys, "/intent/quantity", "over-close"), permitted=cap)))
-            keyed.extend(((last, 2, leaf.sys, leaf.path), _system(leaf)) for leaf in sorted(leaves))
+        if sys == "SYS-010" and cap < n:
+            place = (-2, 0) if front is None else (front, -1)
+            told.say(place, Reason(sys, "system", "SYS", "deny", severity="critical", permitted=cap), sys)
+        elif sys == "SYS-012":
+            told.say((last, 3), _snapped("/intent/quantity", "over-close", cap), sys)
+            told.need((last, 2), leaves, ZERO)
     wanted = min(case.caps())
     snapped = case.grid.snap(wanted)
     if snapped is None or snapped < wanted:
-        keyed.extend(((last, 2, leaf.sys, leaf.path), _system(leaf)) for leaf in sorted(case.grid.leaves))
-        if snapped is not None:
-            keyed.append(((last, 4, "SYS-012", ""), _system(Leaf("SYS-012", "", "lot"), permitted=snapped)))
-    return keyed
+        told.need((last, 2), case.grid.leaves, ZERO)
+        if snapped is not None and verdict is not Verdict.HOLD:
+            told.say((last, 4), _snapped("", "lot", snapped), "SYS-012")
+    return told.reasons()
 
 
 def tell(case: Case, found: Request) -> Ruling:
     """The ruling on a judged case."""
     plan, n, permitted = case.plan, case.n, case.permitted
-    held = _held(case) if permitted > 0 else []
+    case.bound.settle(permitted)
+    held = _held(case)
     verdict = Verdict.DENY if permitted == 0 else Verdict.HOLD if held else Verdict.MODIFY if permitted < n else Verdict.ALLOW
-    reasons = _reasons(case, held)
-    if verdict is Verdict.ALLOW:
-        reasons = ()
-    violated = [s for s in case.standings if s.state == "broken" and s.rule.kind != "switch" and s.rule.effect not in ("warn", "hold")]
-    if verdict is Verdict.DENY and not reasons:
-        reasons = (_system(Leaf("SYS-012", "", "lot"), permitted=ZERO),)
+    passes = verdict in (Verdict.ALLOW, Verdict.MODIFY)
+    reasons = _reasons(case, verdict, held)
     first = reasons[0] if reasons else None
-    trips = list(case.trips) + _later_trips(case, verdict, reasons, violated)
-    labelled = None if verdict in (Verdict.DENY, Verdict.HOLD) else _label(case)
-    told = first.outcome if first is not None and first.outcome else None
+    violated = [s for s in case.standings if s.state == "broken" and s.rule.kind != "switch" and s.rule.effect not in ("warn", "hold")]
+    trips = case.trips + _later_trips(case, verdict, reasons, violated)
+    outcome = (_label(case) if passes else None) or (first.outcome if first else None) or verdict.value
     return Ruling(
-        verdict, n, permitted if verdict in (Verdict.ALLOW, Verdict.MODIFY) else ZERO, case.c, found.side, case.action, reasons,
-        warnings=tuple(Warned(s.rule.id, shown(s.observed), shown(s.bound)) for s in case.standings if s.warns and s.state == "broken" and not s.monitored),
-        monitored=tuple(_monitored(s) for s in case.standings if s.monitored and s.state == "broken"),
-        violated=tuple(s.rule.id for s in violated), holds=tuple(s.rule.id for s in held) if verdict is Verdict.HOLD else (),
-        if_approved=permitted if verdict is Verdict.HOLD else None, tripped=tuple(trips), obligations=_obligations(plan, trips),
-        code=first.code if first else None, outcome=told or labelled or verdict.value, decided_by=first.rule if first else None,
-        emitted=_emitted(case), lot=case.grid.lot if isinstance(case.grid.lot, Fraction) else None)
+        verdict, n, permitted if passes else ZERO, case.c, found.side, case.action, reasons,
+        warnings=tuple(Warned(s.rule.id, shown(s.observed), shown(s.bound)) for s in case.standings if s.warns and s.state == "broken"),
+        monitored=tuple(Monitored(s.rule.id, _effect(s.rule), shown(s.observed), shown(s.bound))
+                        for s in case.standings if s.monitored and s.state == "broken"),
+        violated=tuple(s.rule.id for s in violated), holds=tuple(s.rule.id for s in held), if_approved=permitted if held else None,
+        tripped=tuple(trips), obligations=_obligations(plan, trips), code=first.code if first else None, outcome=outcome,
+        decided_by=first.rule if first else None, emitted=_emitted(case), lot=case.grid.lot if isinstance(case.grid.lot, Fraction) else None)
 
 
 def _held(case: Case) -> list[Standing]:
     """Holds that are wanting at the permitted quantity; an unknown one is wanting."""
-    found = []
-    for standing in case.standings:
-        rule = standing.rule
-        if not standing.held or standing.monitored or standing.state in ("waived", "not-applicable", "not-judged") or case.permitted <= standing.start:
-            continue
-        assert rule.broken is not None
-        slots, q = case.bound.slots, case.permitted
-        when = rule.when(slots, q) if rule.when else True
-        broken = rule.broken(slots, q)
-        if when is not False and broken is not False:
-            found.append(standing)
-    return found
-
-
-def _monitored(standing: Standing) -> Monitored:
-    rule = standing.rule
-    effect: Effect = "hold" if rule.effect == "hold" else "reduce" if rule.effect == "reduce" else "deny opening" if rule.opening_only else "deny"
-    if rule.kind == "switch":
-        effect = "deny opening" if rule.denies == "opening" else "deny all"
-    return Monitored(rule.id, effect, shown(standing.observed), shown(standing.bound))
+    silent = ("waived", "not-applicable", "not-judged")
+    return [
+        standing for standing in case.standings
+        if standing.held and not standing.monitored and standing.state not in silent and case.permitted > standing.start
+        and case.bound.broken(standing.rule, case.permitted, case.c) is not False]
 
 
 def _label(case: Case) -> str | None:
     for label, when in case.plan.labels:
-        if when is None or when(case.bound.slots, case.permitted) is True:
+        if when is None or when(case.bound.slots, case.n) is True:
             return label
     return None
 
@@ -314,8 +320,8 @@ def _label(case: Case) -> str | None:
 def _emitted(case: Case) -> tuple[str, ...]:
     found = []
     for tag, when, parts in case.plan.emits:
-        if when is None or when(case.bound.slots, case.permitted) is True:
-            found.append(f"[{tag}] {render(parts, case.bound, case.permitted)}")
+        if when is None or when(case.bound.slots, case.n) is True:
+            found.append(f"[{tag}] {render(parts, case.bound, case.n)}")
     return tuple(found)
 
 
@@ -339,16 +345,18 @@ def _later_trips(case: Case, verdict: Verdict, reasons: tuple[Reason, ...], viol
     found = []
     for standing in case.standings:
         rule = standing.rule
-        if rule.kind != "switch" or standing.state != "kept":
+        if rule.kind != "switch" or standing.state != "kept" or standing.monitored:
             continue
+        scope = case.bound.scope(rule)
+        assert isinstance(scope, tuple), "a switch that is kept knows whom it concerns"
         for index, trip in enumerate(rule.trips):
             if trip.kind == "rule" and any(s.rule.id in trip.rules for s in violated):
-                found.append(Trip(rule.id, case.bound.scope(rule), "rule", index))
+                found.append(Trip(rule.id, scope, "rule", index))
                 break
             if trip.kind == "count":
                 count, amount = _count(case, trip, verdict, reasons, violated), trip.amount(case.bound.slots, case.n)  # type: ignore[misc]
                 if isinstance(count, Fraction) and isinstance(amount, Fraction) and count >= amount:
-                    found.append(Trip(rule.id, case.bound.scope(rule), "count", index, count, amount))
+                    found.append(Trip(rule.id, scope, "count", index, count, amount))
                     break
     return found
 
@@ -367,22 +375,20 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
     if isinstance(events, Unknown):
         return events
 
-    def matches(rule: str, severity: str | None) -> bool:
+    def matches(rule: Any, severity: Any, family: Any) -> bool:
         if trip.rules:
             return rule in trip.rules
-        return _family(rule) in trip.families if trip.families else _severe(severity, trip.severity)
+        if trip.families:
+            return (family if isinstance(family, str) else _family(rule) if isinstance(rule, str) else "") in trip.families
+        return _severe(severity, trip.severity)
 
-    total = sum(matches(str(e.cell("rule")), _text(e.cell("severity"))) for e in events)
-    own = 0
+    cells = [[event.cell(name) for name in ("rule", "severity", "family")] for event in events]
+    total = sum(matches(*(cell if isinstance(cell, str) else None for cell in row)) for row in cells)
     if trip.events == "violations":
-        own = sum(matches(s.rule.id, s.rule.severity) for s in violated)
-    elif trip.events == "denials" and verdict is Verdict.DENY:
-        own = int(any(matches(r.rule, r.severity) for r in reasons if r.kind not in ("system", "switch") and r.effect != "hold"))
-    return Fraction(total + own)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+        total += sum(matches(s.rule.id, s.rule.severity, s.rule.stage) for s in violated)
+    elif verdict is Verdict.DENY:
+        total += any(matches(r.rule, r.severity, None) for r in reasons if r.kind not in ("system", "switch"))
+    return Fraction(total)
 
 
 def _obligations(plan: Plan, trips: list[Trip]) -> tuple[Obligation, ...]:

@@ -3,18 +3,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from caplex.runtime import tracing
 from caplex.runtime.bind import Bound
+from caplex.runtime.canonical import from_scaled
 from caplex.runtime.decision import Decision
 from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
-from caplex.runtime.ruling import Reason, RuleTrace, Ruling
+from caplex.runtime.ruling import Reason, RuleTrace, Ruling, Verdict
 
+PLACES = 8
+_ALLOW, _MODIFY, _DENY, _NOTHING = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY, Decimal(0)
+_new = object.__new__
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -88,32 +93,48 @@ class Policy:
     def __repr__(self) -> str:
         return f"<Policy {self.name} {self.version} {self.hash[:19]}>"
 
-    def bind(self, facts: Mapping[str, Any] | Facts) -> tuple[Facts, Bound]:
+    def bind(self, facts: Mapping[str, Any] | Facts) -> Bound:
         """Facts with every slot of this policy filled; reused when the same `Facts` comes again."""
         if not isinstance(facts, Facts):
             facts = Facts(facts)
-        bound = facts.bound.get(self)
+        bound: Bound | None = facts.bound.get(self)
         if bound is None:
             bound = facts.bound[self] = Bound(self.plan, facts.document)
-        return facts, bound
+            bound.policy, bound.facts, bound.names = self, facts, self.names
+        return bound
 
     def decide(self, facts: Mapping[str, Any] | Facts) -> Decision:
         """Decide one intent. Pure; never raises on bad facts: it denies, and says which."""
         try:
             bound = facts.bound[self]  # type: ignore[union-attr]
         except (AttributeError, KeyError):
-            facts, bound = self.bind(facts)
-        core = None
+            bound = self.bind(facts)
         if bound.ints is not None:
             try:
                 core = self._fused(bound.ints)  # type: ignore[misc]
             except Unusable:
-                pass  # the traced form says which reading it was
-        return Decision(self, facts, bound, core)  # type: ignore[arg-type]
+                core = None  # the traced form says which reading it was
+            if core is not None:
+                # `Decision.from_core`, written out: a call would cost as much as several rules.
+                decision: Decision = _new(Decision)
+                decision._bound = bound
+                decision._core = core
+                permitted = core[0]
+                if permitted == bound.ints[0]:
+                    decision.verdict = _ALLOW
+                    decision.quantity = bound.asked_decimal
+                elif permitted:
+                    decision.verdict = _MODIFY
+                    decision.quantity = from_scaled(permitted, PLACES)
+                else:
+                    decision.verdict = _DENY
+                    decision.quantity = _NOTHING
+                return decision
+        return Decision.from_ruling(bound, *judge(self.plan, bound))
 
     def ruling(self, facts: Mapping[str, Any] | Facts) -> Ruling:
         """The whole answer as data, from the traced form."""
-        return judge(self.plan, self.bind(facts)[1])[0]
+        return judge(self.plan, self.bind(facts))[0]
 
     def judge(self, bound: Bound) -> tuple[Ruling, Case | None]:
         """The ruling and the case behind it."""

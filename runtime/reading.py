@@ -18,6 +18,7 @@ MAX_DIGITS: Final = 400
 MAX_BITS: Final = 1_330  # 400 digits are 1 329 bits
 MAX_TEXT: Final = 10_000
 _SHOWN = 60
+_TOO_LONG: Final = 10**MAX_DIGITS
 _DECIMAL = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,6}))?", re.ASCII)
 _CURE_NUMBER = "a finite decimal of at most 400 digits"
 
@@ -83,7 +84,7 @@ def number(raw: Any, *, percent: bool = False) -> Fraction:
     if isinstance(raw, bool):
         raise Unreadable("SYS-005", "wrong-type", "a number, not true or false")
     if isinstance(raw, int):
-        if raw.bit_length() > MAX_BITS:
+        if raw.bit_length() > MAX_BITS or abs(raw) >= _TOO_LONG:
             raise Unreadable("SYS-005", "not-a-decimal", _CURE_NUMBER)
         return Fraction(int(raw))
     if isinstance(raw, float):

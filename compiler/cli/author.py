@@ -1,98 +1,73 @@
-"""Commands for authors: check, compile."""
+"""Commands for who writes policies: `check`, `compile`."""
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 
 import click
 
-from caplex.compiler.cli.output import emit_json, policies_in, settings_of
-
-SETTINGS = click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="A YAML file of settings.")
-SET = click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting; moves only to its safer side.")
-FORMAT = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+from caplex.compiler.cli import output
+from caplex.compiler.cli.options import Outside, output_format, settings_options
+from caplex.compiler.cli.output import Status
 
 
-@click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@SETTINGS
-@SET
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
-def check(paths: tuple[Path, ...], settings_file: Path | None, assignments: tuple[str, ...], form: str) -> int:
-    """Parse, resolve and type-check the policies in PATHS, and build their rule graphs. Writes nothing.
+@click.command("check")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@output_format("text", "json", "github")
+def check_command(paths: tuple[str, ...], format: str) -> int:
+    """Parse, resolve and type-check policies; write nothing.
 
-    \b
-    caplex check desk.cap
-    caplex check policies/ --format json
+    A folder stands for every *.cap in it that .gitignore does not leave out.
     """
-    from caplex.compiler import driver
-    from caplex.compiler.diagnostics.formats import github, lint_document
-    from caplex.compiler.diagnostics.render import render, summary
-    from caplex.compiler.graph.build import build
-    from caplex.compiler.graph.invariants import complaints
+    import caplex
+    from caplex.compiler.cli.documents import policy_files
+    from caplex.compiler.diagnostics import formats
+    from caplex.compiler.diagnostics.render import summary
 
-    values = settings_of(settings_file, assignments)
-    found, good = [], []
-    for path in policies_in(paths):
-        checked, diagnostics = driver.check_path(path, settings=values)
-        found += diagnostics
-        if checked is not None:
-            graph = build(checked)
-            assert not complaints(graph), complaints(graph)
-            good.append((path, len(graph.rules)))
-    if form == "json":
-        emit_json(lint_document(found))
-    elif form == "github":
-        for diagnostic in found:
-            click.echo(github(diagnostic))
-    else:
-        colour = colour_wanted()
-        for diagnostic in found:
-            click.echo(render(diagnostic, colour=colour) + "\n")
-        for path, rules in good:
-            click.echo(f"{path}: sound, {rules} rule{'' if rules == 1 else 's'}")
+    files = policy_files(paths)
+    missing = any(not file.exists() for file in files)
+    found = caplex.check(*files)
+    if format == "json":
+        output.say_json(formats.document(found))
+    elif format == "github":
         if found:
-            click.echo(summary(found), err=True)
-    return int(any(diagnostic.is_error for diagnostic in found))
-
-
-def colour_wanted() -> bool:
-    """Colour only on a terminal, and not where NO_COLOR is set."""
-    import os
-    import sys
-
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            output.say(formats.github(found))
+    else:
+        output.show(found, sys.stdout)
+        policies = "1 policy" if len(files) == 1 else f"{len(files)} policies"
+        sys.stdout.flush()
+        output.tell(("\n" if found else "") + f"{policies} checked: {summary(found)}")
+    if missing:
+        return Status.USAGE
+    return Status.NO if any(diagnostic.is_error for diagnostic in found) else Status.WORKED
 
 
 @click.command("compile")
-@click.argument("policy", type=click.Path(path_type=Path))
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Write to this file instead of standard output.")
-@click.option("--emit", type=click.Choice(["python", "graph", "json"]), default="graph", show_default=True)
-@SETTINGS
-@SET
-def compile_(policy: Path, output: Path | None, emit: str, settings_file: Path | None, assignments: tuple[str, ...]) -> int:
-    """Compile POLICY; show the Python that decides, or the rule graph.
+@click.argument("policy")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write there instead of to the terminal.")
+@click.option("--emit", type=click.Choice(["python", "graph", "json"]), help="What to print of the compiled policy.")
+@settings_options
+def compile_command(policy: str, target: str | None, emit: str | None, outside: Outside) -> int:
+    """Compile POLICY, and print the generated Python, the rule graph, or a description as JSON."""
+    import json
 
-    \b
-    caplex compile desk.cap --emit python
-    caplex compile desk.cap --emit graph -o desk.graph
-    """
-    from caplex.compiler.cli.output import canonical
-    from caplex.compiler.loading import load
+    import caplex
 
-    compiled = load(policy, settings=settings_of(settings_file, assignments))
-    if emit == "python":
-        text = compiled.python
-    elif emit == "graph":
-        text = compiled.graph_text
+    if target is not None and emit is None:
+        raise click.UsageError("say what to write with `--emit python`, `--emit graph` or `--emit json`")
+    compiled = caplex.load(policy, settings=outside.settings(), mode=outside.mode)
+    if emit is None:
+        output.say(f"{compiled.name} {compiled.version}: {len(compiled.rules)} rules, {compiled.hash}")
+        return Status.WORKED
+    if emit == "json":
+        text = json.dumps({
+            "schema": "caplex.policy/1", "name": compiled.name, "version": compiled.version, "mode": compiled.mode,
+            "hash": compiled.hash, "settings_hash": compiled.settings_hash, "rules": list(compiled.rules),
+            "python": compiled.python, "graph": compiled.graph_text,
+        }, indent=2, ensure_ascii=False)
     else:
-        facts = [{"slot": number, "reads": str(slot), "optional": slot.optional} for number, slot in enumerate(compiled.plan.slots)]
-        rules = [{"id": r.id, "title": r.title, "kind": r.kind, "stage": r.stage, "phase": r.phase, "severity": r.severity, "source": r.position}
-                 for r in compiled.plan.rules]
-        text = canonical({"schema": "caplex.policy/1", "name": compiled.name, "version": compiled.version, "hash": compiled.hash,
-                          "settings_hash": compiled.settings_hash, "mode": compiled.mode, "facts": facts, "rules": rules,
-                          "required_facts": compiled.required_facts()})
-    if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        text = compiled.python if emit == "python" else compiled.graph_text
+    if target is None:
+        output.say(text.rstrip("\n"))
     else:
-        output.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    return 0
+        output.write(target, text.rstrip("\n") + "\n")
+    return Status.WORKED

@@ -53,7 +53,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="caplex", message="%(prog)s %(version)s")
 def commands() -> None:
     """Rules about who may deploy capital, when, and how much."""

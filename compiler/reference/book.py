@@ -46,23 +46,20 @@ class Book:
     @cached_property
     def side(self) -> Any:
         """``buy`` or ``sell``: from the sign of a delta, for a close without a side from the position, else as the intent says."""
+        if isinstance(self.action, Unknown):
+            return self.action
         if self.action == "adjust":
             delta = self.delta
             return delta if isinstance(delta, Unknown) else "buy" if delta > 0 else "sell"
-        side = self.asks("side")
-        if side is not ABSENT:
-            return side
-        if self.action != "close":
-            return unknown("SYS-001", "/intent/side", "missing")
+        if self.action != "close" or self.asks("side") is not ABSENT:
+            return self.world.cell("intent", None, "side")
         if isinstance(self.P, Unknown):
             return self.P
         return "sell" if self.P > 0 else "buy" if self.P < 0 else unknown("SYS-004", "/intent", "nothing-to-close")
 
     @cached_property
     def delta(self) -> Any:
-        delta = self.asks("delta")
-        if delta is ABSENT:
-            return unknown("SYS-001", "/intent/delta", "missing")
+        delta = self.world.cell("intent", None, "delta")
         lost = isinstance(delta, Unknown) or delta != 0
         return delta if lost else unknown("SYS-004", "/intent/delta", "out-of-range", "0", "not 0")
 

@@ -74,7 +74,7 @@ class Told:
                 place, info = (self.front, -1), None
             attributes = info.node.attributes if info else None
             self.placed.append(((*place, sys, path), Reason(
-                sys, "system", "SYS", "deny", severity="critical", permitted=min(cap for _, _, cap, _, _ in needs),
+                sys, "system", "SYS", "snap" if sys == "SYS-012" else "deny", severity="critical", permitted=min(cap for _, _, cap, _, _ in needs),
                 code=attributes.code.text if attributes and attributes.code else None,
                 outcome=attributes.outcome.text if attributes and attributes.outcome else None,
                 leaves=tuple(sorted({leaf for _, leaf, _, _, _ in needs})),
@@ -123,7 +123,7 @@ class Decision(Judge):
         if n is ABSENT and action == "open" and self.checked.sizes:
             n = self._ticket()
         if n is ABSENT:
-            return unknown("SYS-001", f"/intent/{name}", "missing")
+            return self.world.cell("intent", None, name)
         return book.sign if action in TRADES and isinstance(book.sign, Unknown) and not isinstance(n, Unknown) else n
 
     def _ticket(self) -> Any:

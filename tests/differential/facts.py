@@ -343,7 +343,7 @@ class Facts:
     def _hedged(self, document: Document) -> Document:
         hedged = put(document, ("intent", "position_side"), self.pick(("long", "short", "net")))
         rows = [{"symbol": symbol, "position_side": "long", **row} for symbol, row in document["positions"].items()]
-        return put(hedged, ("positions",), rows + [{"symbol": "A", "position_side": "short", "quantity": "-5"}])
+        return put(hedged, ("positions",), [*rows, {"symbol": "A", "position_side": "short", "quantity": "-5"}])
 
     def _whole(self, document: Document) -> Document:
         return put(document, self.pick((("now",), ("intent",), ("market",), ("history", "events"), ("intent", "action"))), self.pick((None, "x", 5, [])))

@@ -1,4 +1,4 @@
-"""Every policy that is shipped compiles, without warnings of its own making."""
+"""Every policy that is shipped compiles, and warns of nothing but what its own page owns up to."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,11 +9,18 @@ import caplex
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = sorted([*ROOT.glob("examples/*/*.cap"), *ROOT.glob("benchmarks/*.cap")])
+# What the originals do and a new policy should not: prices of any age, closing orders that face every rule. And a rule
+# of the first phase that is there for the reading, not for the comparison.
+OWNED = {
+    "examples/policygate/policy.cap": {"CAP705", "CAP708"},
+    "examples/entry_gate/policy.cap": {"CAP708"},
+    "benchmarks/desk18.cap": {"CAP702", "CAP705", "CAP708"},
+}
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_it_has_no_diagnostics(path: Path) -> None:
-    assert [f"{found.code.id}: {found.message}" for found in caplex.check(path)] == []
+def test_it_warns_of_nothing_else(path: Path) -> None:
+    assert {found.code.id for found in caplex.check(path)} == OWNED.get(path.relative_to(ROOT).as_posix(), set())
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -42,6 +42,8 @@ class Context:
         self.knobs = Ranges(checked, knobs=True)
         """With any value that a setting may take."""
         self.shapes = Shapes(checked, self.ranges)
+        self.witnesses = 0
+        """How many have been looked for."""
         self._keys: dict[int, int] = {}
         self._interned: dict[tuple[object, ...], int] = {}
         self._reads: dict[int, frozenset[str]] = {}

@@ -53,7 +53,7 @@ def _always(context: Context, node: ast.Rule | ast.Limit) -> bool:
     if node.when is not None or not denies(node):
         return False
     if isinstance(node, ast.Limit):
-        return possible(context, context.knobs, [Comparison(node.measure, OF_BOUNDARY[node.boundary], node.bound)]) is None
+        return context.knobs.of(node.measure).holds(OF_BOUNDARY[node.boundary], context.knobs.of(node.bound)) is False
     if isinstance(node.effect.condition, ast.Bool) or (isinstance(node.effect, ast.Deny) and node.effect.opening_only):
         return False  # said in so many words
     return possible(context, context.knobs, [(node.effect.condition, isinstance(node.effect, ast.Require))]) is None

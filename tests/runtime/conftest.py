@@ -1,8 +1,10 @@
-"""The document that the tests of this folder start from."""
+"""The document that the tests of this folder start from, as fixtures: `document` and `world`."""
 from __future__ import annotations
 
 import copy
 from typing import Any
+
+import pytest
 
 from caplex.compiler.semantics.schema import builtin
 from caplex.runtime.facts import World
@@ -25,7 +27,7 @@ SHORT: dict[str, Any] = {
 }
 
 
-def document(**changes: Any) -> dict[str, Any]:
+def _document(**changes: Any) -> dict[str, Any]:
     """A copy of the short document; ``market__AAPL__price=…`` changes one place, ``...`` takes it away."""
     made = copy.deepcopy(SHORT)
     for path, value in changes.items():
@@ -40,6 +42,16 @@ def document(**changes: Any) -> dict[str, Any]:
     return made
 
 
-def world(made: Any = None, **changes: Any) -> World:
-    return World(builtin(), document(**changes) if made is None else made, currency="USD", timezone="America/New_York",
+def _world(made: Any = None, **changes: Any) -> World:
+    return World(builtin(), _document(**changes) if made is None else made, currency="USD", timezone="America/New_York",
                  day_start_ns=17 * 3600 * 10**9)
+
+
+@pytest.fixture(scope="session")
+def document():
+    return _document
+
+
+@pytest.fixture(scope="session")
+def world():
+    return _world

@@ -1,0 +1,169 @@
+"""`caplex explain`: a decision told in full, or the page of a diagnostic, a pack, a fact."""
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import click
+
+from caplex.compiler.cli import output
+from caplex.compiler.cli.options import Outside, output_format, settings_options
+from caplex.compiler.cli.output import Status, Stop
+
+_STEP = re.compile(r'\.?([A-Za-z_][A-Za-z0-9_-]*)|\["((?:[^"\\])*)"\]|\[(\d+)\]')
+
+
+@click.command("explain")
+@click.argument("subject", metavar="POLICY|CAPnnn|PACK|FACT")
+@click.option("--facts", "facts_file", metavar="FILE|-", help="The facts document, JSON.")
+@click.option("--what-if", "changes", metavar="PATH=VALUE", multiple=True, help="Change a fact first: account.equity=90000.")
+@settings_options
+@output_format("text", "json")
+def explain_command(subject: str, facts_file: str | None, changes: tuple[str, ...], outside: Outside, format: str) -> int:
+    """Tell a decision in full, or print the page of a diagnostic, a pack or a fact.
+
+    \b
+    caplex explain desk.cap --facts facts.json
+    caplex explain CAP203
+    caplex explain stdlib.order_sanity
+    caplex explain market.price
+    """
+    if facts_file is not None:
+        return _decision(subject, facts_file, changes, outside, format)
+    if changes:
+        raise click.UsageError("`--what-if` wants `--facts FILE`")
+    for page in (_code_page, _pack_page, _fact_page):
+        found = page(subject)
+        if found is not None:
+            return _say_page(subject, found, format)
+    if Path(subject).exists() or subject.endswith(".cap"):
+        raise click.UsageError("a policy is explained on facts: `--facts FILE`")
+    raise Stop(Status.USAGE, f"`{subject}` is no diagnostic, pack or fact{_nearest(subject)}")
+
+
+def _decision(subject: str, facts_file: str, changes: tuple[str, ...], outside: Outside, format: str) -> int:
+    import caplex
+    from caplex.compiler.cli.documents import read_object
+
+    policy = caplex.load(subject, settings=outside.settings(), mode=outside.mode)
+    document = read_object(facts_file)
+    for change in changes:
+        what_if(document, change)
+    explanation = policy.decide(document).explain()
+    if format == "json":
+        output.say_json(explanation.to_dict())
+    else:
+        output.say(explanation.text(width=output.width(sys.stdout), colour=output.has_colour(sys.stdout)).rstrip("\n"))
+    return Status.WORKED
+
+
+def what_if(document: dict[str, Any], change: str) -> None:
+    """Put a value into *document*: ``account.equity=90000``, ``market["BRK.B"].price=400``, ``intent.reduce_only=true``."""
+    path, equals, text = change.partition("=")
+    steps = _steps(path.strip())
+    if not equals or not steps:
+        raise click.UsageError(f"`--what-if {change}` is no PATH=VALUE")
+    here: Any = document
+    for step in steps[:-1]:
+        if isinstance(here, dict) and isinstance(step, str):
+            here = here.setdefault(step, {})
+        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+            here = here[step]
+        else:
+            raise click.UsageError(f"`--what-if {change}`: the facts have no `{step}` there")
+    last = steps[-1]
+    fits = (isinstance(here, dict) and isinstance(last, str)) or (isinstance(here, list) and isinstance(last, int) and last < len(here))
+    if not fits:
+        raise click.UsageError(f"`--what-if {change}`: the facts have no `{last}` there")
+    here[last] = _value(text.strip())
+
+
+def _steps(path: str) -> list[str | int]:
+    steps: list[str | int] = []
+    at = 0
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            return []
+        name, quoted, number = match.groups()
+        steps.append(int(number) if number is not None else name if name is not None else quoted)
+        at = match.end()
+    return steps
+
+
+def _value(text: str) -> Any:
+    if text in {"true", "false", "null"} or text[:1] in {"{", "["}:
+        from caplex.compiler.cli.documents import parse_object
+        from caplex.compiler.source import Source
+
+        return parse_object(Source("--what-if", f'{{"value": {text}}}'))["value"]
+    return text
+
+
+# ── pages ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _say_page(subject: str, text: str, format: str) -> int:
+    if format == "json":
+        output.say_json({"schema": "caplex.page/1", "subject": subject, "markdown": text})
+    else:
+        output.say(text.rstrip("\n"))
+    return Status.WORKED
+
+
+def _code_page(subject: str) -> str | None:
+    from caplex.compiler.diagnostics import catalogue
+
+    code = catalogue.lookup(subject)
+    return None if code is None else catalogue.page(code)
+
+
+def _packs() -> dict[str, Callable[[], str]]:
+    folder = files("caplex.stdlib_rules")
+    texts = {}
+    for entry in folder.iterdir():
+        if entry.name.endswith(".cap") and not entry.name.endswith("_test.cap"):
+            texts["stdlib." + entry.name.removesuffix(".cap")] = lambda entry=entry: entry.read_text(encoding="utf-8")
+    return texts
+
+
+def _pack_page(subject: str) -> str | None:
+    read = _packs().get(subject)
+    return None if read is None else f"# {subject}\n\n```cap\n{read().rstrip()}\n```\n"
+
+
+def _facts() -> dict[str, Any]:
+    from caplex.compiler.semantics.schema import builtin
+
+    return {spec.path: spec for section in builtin().sections.values() for spec in section.fields.values()}
+
+
+def _fact_page(subject: str) -> str | None:
+    spec = _facts().get(subject)
+    if spec is None:
+        return None
+    lines = [f"# {spec.path}", ""]
+    if spec.doc:
+        lines += [spec.doc, ""]
+    lines.append(f"- type: {spec.type.name or spec.type.kind.value}")
+    lines.append("- computed, never supplied" if spec.derived else f"- supplied by: {spec.supplier}")
+    lines.append("- may be absent" if spec.optional else "- required: where a rule reads it and it is missing, the decision denies")
+    if spec.fresh_ns:
+        lines.append(f"- fresh within {spec.fresh_ns / 10**9:g} s of its `as_of`")
+    if spec.attested:
+        lines.append("- attested by the host")
+    return "\n".join(lines) + "\n"
+
+
+def _nearest(subject: str) -> str:
+    from difflib import get_close_matches
+
+    from caplex.compiler.diagnostics import catalogue
+
+    known = [*(code.id for code in catalogue.codes()), *(code.name for code in catalogue.codes()), *_packs(), *_facts()]
+    near = get_close_matches(subject, known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""

@@ -1,0 +1,70 @@
+"""Options that several commands share, and what they add up to."""
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+
+import click
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Mode = Literal["enforce", "monitor"]
+VARIABLE = "CAPLEX_SET_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What comes from outside the policy. Precedence: file < environment < `--set`."""
+
+    file: str | None
+    assigned: tuple[str, ...]
+    mode: Mode | None
+
+    def settings(self) -> dict[str, Any]:
+        """Values by name of setting; a setting of an import is ``alias.name``, in the environment ``ALIAS__NAME``."""
+        values: dict[str, Any] = {}
+        if self.file is not None:
+            from caplex.compiler.tools.settings_file import read_settings
+
+            values |= read_settings(path_of(self.file))
+        values |= from_environment(os.environ)
+        for assignment in self.assigned:
+            name, equals, value = assignment.partition("=")
+            if not equals or not name.strip():
+                raise click.UsageError(f"`--set {assignment}` is no NAME=VALUE")
+            values[name.strip()] = value.strip()
+        return values
+
+
+def path_of(name: str) -> Any:
+    """*name* as a path."""
+    from pathlib import Path
+
+    return Path(name)
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings that stand in ``CAPLEX_SET_…``."""
+    names = sorted(name for name in environment if name.startswith(VARIABLE) and len(name) > len(VARIABLE))
+    return {name.removeprefix(VARIABLE).lower().replace("__", "."): environment[name] for name in names}
+
+
+def settings_options(command: Callable[..., R]) -> Callable[..., R]:
+    """`--settings`, `--set` and `--mode`, handed on as one `outside`."""
+
+    @click.option("--settings", "file", metavar="FILE.yaml", help="Settings by name.")
+    @click.option("--set", "assigned", metavar="NAME=VALUE", multiple=True, help="One setting; it moves only to the safer side.")
+    @click.option("--mode", type=click.Choice(["enforce", "monitor"]), help="Instead of the mode of the header.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, file: str | None, assigned: tuple[str, ...], mode: str | None, **kwargs: Any) -> R:
+        return command(*args, outside=Outside(file=file, assigned=assigned, mode=cast("Mode | None", mode)), **kwargs)
+
+    return wrapped
+
+
+def output_format(*kinds: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """`--format`; the first of *kinds* is the default."""
+    return click.option("--format", type=click.Choice(kinds), default=kinds[0], show_default=True, help="Of what is printed.")
