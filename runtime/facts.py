@@ -4,22 +4,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from caplex.runtime.canonical import NotCanonical, sha256
 from caplex.runtime.clock import NotATime, day_start_ns, format_duration, format_instant
 from caplex.runtime.layout import EVENT_TYPES, PLACES, Entry, Layout, pointer
 from caplex.runtime.reading import missing, read, shown
+from caplex.runtime.rows import FUTURE_NS, INSTANT, Row, finished, meets
 from caplex.runtime.schema import FieldSpec, Kind, Schema, SectionSpec, Type
 from caplex.runtime.switches import Switches
 from caplex.runtime.values import ABSENT, Leaf, Unknown, merge, unknown
 
-FUTURE_NS: Final = 500_000_000
-"""How far a stamp may lie ahead of `now`: clocks differ."""
-FINISHED: Final = frozenset({"filled", "cancelled", "rejected", "expired"})
-NEVER_ASSUMED: Final = frozenset({"positions", "orders", "history", "switches"})
-"""Sections whose absence is not an empty section; optional fields of others are absent with them."""
-_INSTANT = FieldSpec("", "at", Type(Kind.INSTANT))
+__all__ = ["Facts", "Row", "World"]
+
 _COUNT = FieldSpec("counters", "value", Type(Kind.COUNT), low=Fraction(0))
 ONE, ZERO = Fraction(1), Fraction(0)
 
@@ -52,73 +49,6 @@ class Facts:
         return f"<Facts {(self.hash or 'without a canonical form')[:19]}>"
 
 
-class Row:
-    """One row of a section: fields read by their declared types, derived ones computed."""
-
-    __slots__ = ("_cells", "_clock", "entry", "section", "world")
-
-    def __init__(self, world: World, section: SectionSpec, entry: Entry) -> None:
-        self.world, self.section, self.entry = world, section, entry
-        self._cells: dict[str, Any] = {}
-        self._clock: Any = False
-
-    @property
-    def path(self) -> str:
-        return self.entry.path
-
-    def __repr__(self) -> str:
-        return f"<Row {self.path}>"
-
-    def cell(self, name: str) -> Any:
-        """`Fraction`, `str`, `bool`, `frozenset`, `ABSENT`, or `Unknown` with the readings to blame."""
-        if name not in self._cells:
-            self._cells[name] = self._read(name)
-        return self._cells[name]
-
-    def _read(self, name: str) -> Any:
-        spec = self.section.fields.get(name)
-        computed = _DERIVED.get((self.section.name, name))
-        if computed is not None and (spec is None or spec.derived or self.entry.data.get(name) is None):
-            return computed(self)
-        if spec is None:
-            raise KeyError(f"{self.section.name}.{name}")
-        if name in self.entry.keys:
-            return self.entry.keys[name]
-        path = self.entry.path if self.section.scalar and not isinstance(self.entry.data, Mapping) else self.entry.path + pointer(name)
-        value = read(spec, self.entry.data.get(name), path)
-        if value is ABSENT or isinstance(value, Unknown):
-            return value
-        if name != "as_of" and self.section.shape != "history":
-            late = self._late(spec)
-            if late is not None:
-                return late
-        if spec.type.kind is Kind.NOMINAL and isinstance(value, str):
-            return self.world.normalised(name, value)
-        if spec.type.kind is Kind.MONEY and spec.type.currency is None and self.section.name in ("account", "instrument"):
-            return value * self.world.rate(self.entry.data.get("currency"), self.entry.path)
-        return value
-
-    def _late(self, spec: FieldSpec) -> Unknown | None:
-        """Why the row's stamp forbids this reading: from the future, too old, or not there though freshness is asked."""
-        path = self.entry.path + "/as_of"
-        stamp = self.entry.data.get("as_of")
-        if stamp is None:
-            return missing(path, _INSTANT) if spec.fresh_ns else None
-        if self._clock is False:
-            self._clock = read(_INSTANT, stamp, path)
-        now, at = self.world.now, self._clock
-        if isinstance(at, Unknown):
-            return at if spec.fresh_ns else None
-        if isinstance(now, Unknown):
-            return now if spec.fresh_ns else None
-        age = int(now - at)
-        if age < -FUTURE_NS:
-            return unknown("SYS-003", path, "from-the-future", f"{format_duration(-age)} ahead", format_duration(FUTURE_NS))
-        if spec.fresh_ns and age > spec.fresh_ns:
-            return unknown("SYS-002", path, "stale", format_duration(age), format_duration(spec.fresh_ns))
-        return None
-
-
 class World:
     """What a policy may know: the one document, read through the one schema.
 
@@ -133,7 +63,7 @@ class World:
         self.schema, self.currency, self.timezone, self._day_start = schema, currency, timezone, day_start_ns
         self.document: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
         self._layout = Layout(schema, document)
-        self.now: Any = read(_INSTANT, self.document.get("now"), "/now")
+        self.now: Any = read(INSTANT, self.document.get("now"), "/now")
         self.document_problems: list[Leaf] = list(dict.fromkeys(self._layout.problems))
         if isinstance(self.now, Unknown) and isinstance(document, Mapping):
             self.document_problems.extend(sorted(self.now.leaves))
@@ -238,13 +168,13 @@ class World:
         """Rows of *key* in the intent's account; on *venue* if one is named, else wherever there is only one."""
         if spec.name in ("position", "positions") and self._layout.tables[spec.name] is None:
             return missing("/positions")
-        rows = [row for row in self._by_key(spec).get(key, ()) if _meets(row, "venue", venue)]
+        rows = [row for row in self._by_key(spec).get(key, ()) if meets(row, "venue", venue)]
         if not any("account" in row.entry.keys for row in rows):
             pass
         elif isinstance(account := self.claim("account"), Unknown):
             return account
         else:
-            rows = [row for row in rows if _meets(row, "account", account)]
+            rows = [row for row in rows if meets(row, "account", account)]
         if len(rows) > 1:
             return unknown("SYS-001", self._where(spec, key), "ambiguous", f"{len(rows)} rows", "a venue and an account that say which")
         return rows[0] if rows else None
@@ -300,7 +230,7 @@ class World:
             if not isinstance(claimed, str):
                 return claimed if isinstance(claimed, Unknown) else missing(pointer("intent", spec.key))
             rows = [row for row in rows if row.entry.keys.get(spec.key) == claimed]
-        return [row for row in rows if not _finished(row)] if section == "orders" else rows
+        return [row for row in rows if not finished(row)] if section == "orders" else rows
 
     def _of_account(self, rows: list[Row]) -> list[Row] | Unknown:
         named = dict.fromkeys(row.entry.keys["account"] for row in rows if "account" in row.entry.keys)
@@ -311,7 +241,7 @@ class World:
             return account
         if account is None:
             return rows if len(named) == 1 else missing("/intent/account")
-        return [row for row in rows if _meets(row, "account", account)]
+        return [row for row in rows if meets(row, "account", account)]
 
     def mine(self, section: str) -> list[Row] | Unknown:
         """Rows of `position`, `positions` or `orders` under the intent's key: account, venue, symbol, position side.
@@ -331,7 +261,7 @@ class World:
                 return claimed
             if claimed is None and len({row.entry.keys.get(dimension) for row in rows} - {None}) > 1:
                 return missing(pointer("intent", dimension))
-            rows = [row for row in rows if _meets(row, dimension, claimed)]
+            rows = [row for row in rows if meets(row, dimension, claimed)]
         if section != "orders" and len(rows) > 1:
             return unknown("SYS-001", rows[1].path, "ambiguous", f"{len(rows)} rows for one position", "rows that all name venue and side")
         return rows
@@ -370,7 +300,7 @@ class World:
         given = (self._layout.history or {}).get("complete_from")
         if given is None:
             return unknown("SYS-007", "/history/complete_from", "incomplete", "", "an instant, 2026-01-05T15:00:00Z")
-        return read(_INSTANT, given, "/history/complete_from")
+        return read(INSTANT, given, "/history/complete_from")
 
     def _timed(self, section: str) -> list[Row] | Unknown:
         memo = ("history", section, None)
@@ -412,12 +342,12 @@ class World:
 
     def unit_value(self, symbol: str | None, venue: str | None = None) -> Any:
         """Money of one unit of *symbol* (None: the intent's): market price × multiplier × exchange rate."""
-        price = self._quoted("market", symbol, venue, "price")
+        price = self.quoted("market", symbol, venue, "price")
         return price * self.unit_factor(symbol, venue)
 
     def unit_factor(self, symbol: str | None, venue: str | None = None) -> Any:
         """Multiplier × exchange rate: what turns a price into money of the policy's currency."""
-        multiplier = self._quoted("instrument", symbol, venue, "multiplier")
+        multiplier = self.quoted("instrument", symbol, venue, "multiplier")
         row = self._quoting("instrument", symbol, venue)
         rate = self.rate(row.entry.data.get("currency"), row.path) if isinstance(row, Row) else row if isinstance(row, Unknown) else ONE
         return (ONE if multiplier is ABSENT else multiplier) * rate
@@ -426,7 +356,7 @@ class World:
         spec = self.schema.sections[section]
         return self._own(spec) if symbol is None else self._of_key(spec, symbol, venue)
 
-    def _quoted(self, section: str, symbol: str | None, venue: str | None, field: str) -> Any:
+    def quoted(self, section: str, symbol: str | None, venue: str | None, field: str) -> Any:
         row = self._quoting(section, symbol, venue)
         if isinstance(row, Row):
             return row.cell(field)
@@ -452,47 +382,3 @@ class World:
     def confirming(self, switch: str, scope: tuple[tuple[str, str], ...], clause: int) -> tuple[int, Fraction | None]:
         """Readings in a row at which trip clause *clause* held before this one, and since when."""
         return self._switches.confirming(switch, scope, clause)
-
-
-def _meets(row: Row, dimension: str, claimed: Any) -> bool:
-    """A row or a claim that leaves *dimension* out meets any."""
-    said = row.entry.keys.get(dimension)
-    return said is None or claimed is None or said == claimed
-
-
-def _finished(row: Row) -> bool:
-    status = row.cell("status") if "status" in row.section.fields else ABSENT
-    return isinstance(status, str) and status in FINISHED
-
-
-# ── computed fields of rows ───────────────────────────────────────────────────────────────────────────
-
-
-def _position_price(row: Row) -> Any:
-    return row.world._quoted("market", row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"), "price")
-
-
-def _position_notional(row: Row) -> Any:
-    return row.cell("quantity") * row.world.unit_value(row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"))
-
-
-def _order_notional(row: Row) -> Any:
-    symbol, venue = row.entry.keys.get("symbol", ""), row.entry.keys.get("venue")
-    price = row.cell("price")
-    if price is ABSENT:
-        price = row.world._quoted("market", symbol, venue, "price")
-    return row.cell("leaves_quantity") * price * row.world.unit_factor(symbol, venue)
-
-
-def _event_notional(row: Row) -> Any:
-    quantity, price = row.cell("quantity"), row.cell("price")
-    return ABSENT if quantity is ABSENT or price is ABSENT else quantity * price
-
-
-_DERIVED: Final = {
-    ("positions", "notional"): _position_notional,
-    ("positions", "price"): _position_price,
-    ("orders", "notional"): _order_notional,
-    ("fills", "notional"): _event_notional,
-    ("order_events", "notional"): _event_notional,
-}

@@ -145,6 +145,8 @@ def _stand(case: Case, rule: RulePlan) -> Standing:
         return standing
     if isinstance(broken, Unknown):
         standing.state, standing.leaves = "unknown", broken.leaves
+        # `mode monitor` suspends rules, not data; a rule with its own `monitor` is suspended wholly.
+        standing.monitored = standing.monitored and _is_suspended(case, rule)
         if standing.enforcing:
             standing.cap = start
         return standing
@@ -157,8 +159,11 @@ def _stand(case: Case, rule: RulePlan) -> Standing:
 
 
 def _is_monitored(case: Case, rule: RulePlan) -> bool:
-    if case.plan.header.mode == "monitor" and rule.kind != "switch":
-        return True
+    return (case.plan.header.mode == "monitor" and rule.kind != "switch") or _is_suspended(case, rule)
+
+
+def _is_suspended(case: Case, rule: RulePlan) -> bool:
+    """By its own `monitor` clause."""
     return rule.monitor == "always" or (rule.monitor is not None and case.now < rule.monitor)
 
 

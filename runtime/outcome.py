@@ -59,7 +59,7 @@ def request(plan: Plan, bound: Bound) -> Request:
         return Request(Fraction(1), ZERO, action, side)
     asked = bound.asked
     if action == "transfer":
-        asked = unknown("SYS-001", "/intent/amount", "missing") if asked is None else asked
+        asked = bound.intent("amount") if asked is None else asked
         found = Request(asked, ZERO, action, side)
         _effective(plan, bound, found)
         return found
@@ -69,8 +69,6 @@ def request(plan: Plan, bound: Bound) -> Request:
         _close(bound, found)
     elif action == "open":
         _size(plan, bound, found, c)
-    elif asked is None:
-        found.n = unknown("SYS-001", "/intent/delta", "missing")
     if not isinstance(found.n, Unknown):
         lost = merge(bound.direction)
         if lost is not None:
@@ -125,9 +123,9 @@ def _size(plan: Plan, bound: Bound, found: Request, c: Fraction) -> None:
     if given is not None:
         return
     if not plan.sizes:
-        found.n = unknown("SYS-001", "/intent/quantity", "missing")
+        found.n = bound.intent("quantity")
         return
-    hidden = merge(*lost, bound.lot)
+    hidden = merge(*lost) if lost else merge(bound.lot)
     found.n = hidden if hidden is not None else floor_to(min(fills), bound.lot)
     if not isinstance(found.n, Unknown) and found.n == 0:
         found.n = unknown("SYS-012", "/intent/quantity", "below-one-lot")

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,15 +13,14 @@ from caplex.compiler.cli.output import Status, Stop
 from caplex.compiler.diagnostics import codes_input as codes
 from caplex.compiler.diagnostics.diagnostic import Code, Diagnostic, Label
 from caplex.compiler.source import Source, Span
-from caplex.runtime.reading import Overlong
+from caplex.runtime.document import read_json
+from caplex.runtime.errors import DocumentError
 
 if TYPE_CHECKING:
     import pathspec
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_DEPTH = 100
-MOST_DIGITS = 800  # the core refuses above 400 when written out; what is longer is not even made into a number
-MOST_EXPONENT = 10_000
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.S)
 _SENTENCES = {
@@ -46,18 +44,10 @@ def read_object(path: str) -> dict[str, Any]:
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any]]:
-    """The objects in the file *path*: one JSON object a line, or one array of objects. Raises Stop."""
+    """The objects in the file *path*, one a line; empty lines say nothing. Raises Stop."""
     source = read_text(path)
-    if source.text.lstrip().startswith("["):
-        rows = _parse(source)
-        for number, row in enumerate(rows, start=1):
-            if not isinstance(row, dict):
-                _refuse(codes.NOT_AN_OBJECT, f"row {number} of the list is no object", source, 0, 1)
-            yield row
-        return
     for number, line in enumerate(source.text.split("\n"), start=1):
         if line.strip():
-            # The lines before keep the place true without a second way to count.
             yield parse_object(Source(source.name, line), first_line=number)
 
 
@@ -85,31 +75,22 @@ def read_text(path: str) -> Source:
 def parse_object(source: Source, *, first_line: int = 1) -> dict[str, Any]:
     """The object in *source*, which begins at line *first_line* of its file. Raises Stop."""
     if first_line > 1:
+        # Empty lines before it keep the place true without a second way to count.
         source = Source(source.name, "\n" * (first_line - 1) + source.text)
-    value = _parse(source)
-    if not isinstance(value, dict):
-        start = len(source.text) - len(source.text.lstrip())
-        kind = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-        _refuse(codes.NOT_AN_OBJECT, f"the document is {kind}, not an object", source, start, start + 1)
-    return value
-
-
-def _parse(source: Source) -> Any:
     if not source.text.strip():
         _refuse(codes.NOT_JSON, "the document is empty", source, 0, 0)
     _measure(source)
     try:
-        return json.loads(
-            source.text, parse_int=_integer, parse_float=_decimal, parse_constant=str, object_pairs_hook=_unique)
-    except json.JSONDecodeError as error:
-        sentence = _SENTENCES.get(error.msg, "this is not JSON")
-        if source.text.startswith("'", error.pos):
-            sentence = "JSON texts stand in double quotes"
-        _refuse(codes.NOT_JSON, "the document is not JSON", source, error.pos, error.pos + 1, sentence)
-    except _Duplicate:
-        _point_at_duplicate(source)
-    except RecursionError:
-        _refuse(codes.TOO_LARGE, "the document is nested too deeply", source, 0, 1)
+        return read_json(source.text, source.name)
+    except DocumentError as error:
+        cause = error.__context__
+    if isinstance(cause, json.JSONDecodeError):
+        sentence = _SENTENCES.get(cause.msg, "this is not JSON")
+        if source.text.startswith("'", cause.pos):
+            sentence = "texts stand in double quotes"
+        _refuse(codes.NOT_JSON, "the document is not JSON", source, cause.pos, cause.pos + 1, sentence)
+    start = len(source.text) - len(source.text.lstrip())
+    _refuse(codes.NOT_AN_OBJECT, "the document is not an object", source, start, start + 1, "an object begins with `{`")
 
 
 def _measure(source: Source) -> None:
@@ -122,48 +103,6 @@ def _measure(source: Source) -> None:
         depth += (character in "{[") - (character in "}]")
         if depth > MOST_DEPTH:
             _refuse(codes.TOO_LARGE, f"the document is nested more than {MOST_DEPTH} deep", source, token.start(), token.end())
-
-
-def _integer(digits: str) -> Any:
-    return int(digits) if len(digits) <= MOST_DIGITS else Overlong(digits)
-
-
-def _decimal(digits: str) -> Any:
-    exponent = re.split("[eE]", digits)[-1] if "e" in digits.lower() else "0"
-    if len(digits) > MOST_DIGITS or len(exponent) > 8 or abs(int(exponent)) > MOST_EXPONENT:
-        return Overlong(digits)
-    return Decimal(digits)
-
-
-class _Duplicate(ValueError):
-    pass
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise _Duplicate
-    return read
-
-
-def _point_at_duplicate(source: Source) -> NoReturn:
-    """Walk the tokens once more to find where the second key stands; only documents that are refused pay for it."""
-    open_: list[dict[str, tuple[int, int]] | None] = []
-    tokens = list(_TOKEN.finditer(source.text))
-    for token, after in zip(tokens, tokens[1:], strict=False):
-        character = token.group()[0]
-        if character in "{[":
-            open_.append({} if character == "{" else None)
-        elif character in "}]":
-            open_.pop()
-        elif character == '"' and after.group() == ":" and open_ and (seen := open_[-1]) is not None:
-            key = json.loads(token.group())
-            if key in seen:
-                first, second = Span(source, *seen[key]), Span(source, *token.span())
-                labels = (Label(first, "here first"), Label(second, "and here again", primary=True))
-                _stop(Diagnostic(codes.DUPLICATE_KEY, f"the key `{key}` stands twice in one object", second, labels))
-            seen[key] = token.span()
-    raise AssertionError("a duplicate key that the second reading does not find")
 
 
 def _refuse(code: Code, message: str, source: Source, start: int, end: int, label: str = "") -> NoReturn:

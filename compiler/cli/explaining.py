@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -122,18 +122,18 @@ def _code_page(subject: str) -> str | None:
     return None if code is None else catalogue.page(code)
 
 
-def _packs() -> dict[str, Callable[[], str]]:
-    folder = files("caplex.stdlib_rules")
-    texts = {}
-    for entry in folder.iterdir():
-        if entry.name.endswith(".cap") and not entry.name.endswith("_test.cap"):
-            texts["stdlib." + entry.name.removesuffix(".cap")] = lambda entry=entry: entry.read_text(encoding="utf-8")
-    return texts
+def _packs() -> dict[str, Traversable]:
+    named = {entry.name: entry for entry in files("caplex.stdlib_rules").iterdir()}
+    return {
+        "stdlib." + name.removesuffix(".cap"): entry
+        for name, entry in sorted(named.items())
+        if name.endswith(".cap") and not name.endswith("_test.cap")
+    }
 
 
 def _pack_page(subject: str) -> str | None:
-    read = _packs().get(subject)
-    return None if read is None else f"# {subject}\n\n```cap\n{read().rstrip()}\n```\n"
+    pack = _packs().get(subject)
+    return None if pack is None else f"# {subject}\n\n```cap\n{pack.read_text(encoding='utf-8').rstrip()}\n```\n"
 
 
 def _facts() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
 
 import click
 
@@ -81,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether the answer is read by a program, so that a failure is told to it too."""
-    pairs = zip(arguments, arguments[1:], strict=False)
+    pairs = pairwise(arguments)
     return "--format=json" in arguments or ("--format", "json") in pairs
 
 
@@ -90,7 +91,12 @@ def _invoke(arguments: Sequence[str]) -> int:
         with click.Context(commands, info_name="caplex") as context:
             output.say(commands.get_help(context))
         return Status.WORKED
-    answer = commands.main(args=list(arguments), prog_name="caplex", standalone_mode=False)
+    # Not `commands.main`: it answers a broken pipe with 1, which is what a denial says.
+    try:
+        with commands.make_context("caplex", list(arguments)) as context:
+            answer = commands.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return answer if isinstance(answer, int) else Status.WORKED
 
 

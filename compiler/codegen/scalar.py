@@ -44,6 +44,8 @@ class Fused:
     def source(self) -> str:
         """Text of both functions. Raises NotFusable."""
         graph = self.graph
+        if graph.policy.mode == "monitor":
+            raise NotFusable("monitor mode is told in full")
         if any(size.reach == "all opening" for size in graph.sizes):
             raise NotFusable("a ticket caps all opening orders")
         if not graph.policy.lot and not graph.rules:
@@ -59,7 +61,7 @@ class Fused:
         """Can this rule take anything away? Warnings and monitored rules cannot."""
         if rule.effect == "warn" or rule.monitor == "always" or not set(TRADING) & set(rule.actions):
             return False
-        return rule.kind == "switch" or self.graph.policy.mode == "enforce"
+        return True
 
     # ── the two functions ────────────────────────────────────────────────────────────────────────────
 
@@ -181,7 +183,7 @@ class Fused:
                 self._reduce(rule)
         self._say("x = snap(x, c, lot, most, least)")
         if any(rule.reads_size for rule in rules):
-            self._say("fails = judge_at(t, x) if x < n else 0")
+            self._say("fails = judge_at(t, x) if 0 < x < n else 0")
             self._say("if not fails: return (x, mask, 0)")
             self._say("y = snap(c, c, lot, most, least)")
             self._say("return (y, mask, fails) if y < x and not judge_at(t, y) else (0, mask, fails)")

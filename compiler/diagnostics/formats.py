@@ -49,10 +49,12 @@ def github(diagnostics: Iterable[Diagnostic]) -> str:
 
 def _source(span: Span | None, where: str | None = None) -> dict[str, Any] | None:
     if span is None:
-        return None if where is None else dict(file=where, line=None, column=None, end_line=None, end_column=None)
-    begin, finish = span.begin, span.finish
-    return dict(
-        file=span.source.name, line=begin.line, column=begin.column, end_line=finish.line, end_column=finish.column)
+        return None if where is None else {"file": where, **dict.fromkeys(("line", "column", "end_line", "end_column"))}
+    begin, end = span.begin, span.finish
+    return {
+        "file": span.source.name,
+        "line": begin.line, "column": begin.column, "end_line": end.line, "end_column": end.column,
+    }
 
 
 def _fix(fix: Fix | None) -> dict[str, Any] | None:

@@ -70,9 +70,10 @@ class Book:
     @cached_property
     def closable(self) -> Any:
         """What the intent's side could close: ``max(0, P − OS)`` or ``max(0, −P − OB)``; nothing for a hedged open."""
-        if self.action not in TRADES or (self.action == "open" and self.asks("position_side") in ("long", "short")):
+        leg = self.asks("position_side")
+        if self.action not in TRADES or (self.action == "open" and isinstance(leg, str) and leg != "net"):
             return ZERO
-        lost = merge(self.side, self.P, self.OB, self.OS)
+        lost = merge(leg, self.side, self.P, self.OB, self.OS)
         if lost is not None:
             return lost
         return max(ZERO, self.P - self.OS if self.side == "sell" else -self.P - self.OB)

@@ -129,8 +129,8 @@ class Decision(Judge):
     def _ticket(self) -> Any:
         """The smallest of what the sizes buy, on the grid."""
         units = [self._units(size) for size in self.checked.sizes]
-        lost = merge(*units, self.lot)
-        n = floor_to(min(units), self.lot) if lost is None else lost
+        lost = merge(*units)
+        n = lost if lost is not None else self.lot if isinstance(self.lot, Unknown) else floor_to(min(units), self.lot)
         return n if isinstance(n, Unknown) or n > 0 else unknown("SYS-012", "/intent/quantity", "below-one-lot")
 
     def _units(self, size: SizeInfo) -> Any:

@@ -39,7 +39,7 @@ def many(count: int) -> str:
         lines += [
             f'limit EXP-{n}0 "Position" {{ when intent.symbol == "S{n}", abs(after.position.notional) at most cap of account.equity else reduce }}',
             f"limit LOSS-{n}0 {{ account.day_loss below {n % 50 + 1}% of account.day_start_equity else deny }}",
-            f"rule EXP-{n}1 {{ deny when intent.notional > {n}_000 USD and (intent.side == buy or account.equity < {n} USD) }}",
+            f"rule EXP-{n}1 {{ deny when intent.notional > {n + 1}_000 USD and (intent.side == buy or account.equity < {n} USD) }}",
             f"rule EXP-{n}2 {{ require (venue.reject_rate else 1) < {n % 90 + 1}% or intent.quantity < {n} }}",
         ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from caplex.compiler.semantics.model import DerivedBinding, FieldBinding, LetBin
 from caplex.compiler.semantics.shape import FLIPPED
 from caplex.compiler.syntax import ast
 
-MOST_WORLDS = 150
+MOST_WORLDS = 100
 MOST_WITNESSES = 10
 """A file with more gaps than this has its point made."""
 SIZES = (Fraction(1, 4), Fraction(1, 2), *(Fraction(size) for size in (*range(1, 13), 15, 20, 30, 40, 60, 80)))
@@ -45,11 +45,9 @@ def broken_between(context: Context, node: ast.Rule | ast.Limit) -> str | None:
         return None
     menu = _menu(context, node)
     for world in _worlds():
-        kept: list[bool] = []
-        reads: dict[int, tuple[str, Fraction]] = {}
+        trial = _Trial(context, world, menu)
         try:
-            for size in SIZES:
-                kept.append(_Trial(context, world, size, menu, reads).kept(node))
+            kept = [trial.kept(node, size) for size in SIZES]
         except _Cannot:
             continue
         first = next((i for i, ok in enumerate(kept) if ok), None)
@@ -58,9 +56,9 @@ def broken_between(context: Context, node: ast.Rule | ast.Limit) -> str | None:
         gap = next((i for i in range(first + 1, len(kept)) if not kept[i]), None)
         again = next((i for i in range(gap + 1, len(kept)) if kept[i]), None) if gap is not None else None
         if gap is not None and again is not None:
-            told = ", ".join(f"`{name}` = {_plain(value)}" for name, value in sorted(reads.values()))
+            told = ", ".join(f"`{name}` = {_plain(value)}" for name, value in sorted(trial.reads.values()))
             where = world.tell() + (f", with {told}" if told else "")
-            return f"{where}: kept at {SIZES[gap - 1]} and at {SIZES[again]} units, broken at {SIZES[gap]}"
+            return f"{where}: kept at {_plain(SIZES[gap - 1])} and at {_plain(SIZES[again])} units, broken at {_plain(SIZES[gap])}"
     return None
 
 
@@ -100,18 +98,19 @@ def _worlds() -> Iterator[World]:
 
 
 class _Trial:
-    """Evaluates at one size in one world; every constant leaf has a value of its own, the same at every size."""
+    """Evaluates in one world; every constant leaf has a value of its own, the same at every size."""
 
-    def __init__(
-        self, context: Context, world: World, size: Fraction, menu: tuple[Fraction, ...], reads: dict[int, tuple[str, Fraction]]
-    ) -> None:
+    def __init__(self, context: Context, world: World, menu: tuple[Fraction, ...]) -> None:
         self._context = context
         self._menu = menu
         self._world = world
-        self._size = size
-        self._reads = reads
+        self._constants: dict[int, Fraction] = {}
+        self._sized: dict[str, Fraction] = {}
+        self.reads: dict[int, tuple[str, Fraction]] = {}
+        """What was chosen for the leaves, by key."""
 
-    def kept(self, node: ast.Rule | ast.Limit) -> bool:
+    def kept(self, node: ast.Rule | ast.Limit, size: Fraction) -> bool:
+        self._sized = self._at(size)
         if isinstance(node, ast.Limit):
             return _holds(self.number(node.measure), OF_BOUNDARY[node.boundary], self.number(node.bound))
         truth = self.truth(node.effect.condition)
@@ -149,14 +148,21 @@ class _Trial:
         return type_ is not None and type_.numeric
 
     def number(self, expr: ast.Expr) -> Fraction:
-        if not self._context.shapes.reads_size(expr) and isinstance(expr, (ast.Read, ast.Aggregate, ast.Else)):
-            return self._leaf(expr)
+        if self._context.shapes.reads_size(expr):
+            return self._number(expr)
+        found = self._constants.get(expr.id)
+        if found is None:
+            leaf = isinstance(expr, (ast.Read, ast.Aggregate, ast.Else))
+            found = self._constants[expr.id] = self._leaf(expr) if leaf else self._number(expr)
+        return found
+
+    def _number(self, expr: ast.Expr) -> Fraction:
         match expr:
             case ast.Read():
                 binding = self._context.checked.bindings.get(expr.id)
                 if isinstance(binding, LetBinding):
                     return self.number(binding.value)
-                return self._sized(binding.name if isinstance(binding, DerivedBinding) else "intent.quantity")
+                return self._sized[binding.name if isinstance(binding, DerivedBinding) else "intent.quantity"]
             case ast.Negate():
                 return -self.number(expr.operand)
             case ast.Arithmetic():
@@ -199,17 +205,17 @@ class _Trial:
                 return min(values)
         raise _Cannot
 
-    def _sized(self, name: str) -> Fraction:
-        """A leaf that reads the size."""
-        size, base, direction = self._size, Fraction(self._world.base), self._world.direction
+    def _at(self, size: Fraction) -> dict[str, Fraction]:
+        """The leaves that read the size."""
+        base, direction = Fraction(self._world.base), self._world.direction
         closing = max(Fraction(0), -base * direction)
         after = base + direction * size
-        values = {
+        money = after * PRICE
+        return {
             "intent.quantity": size, "intent.notional": size * PRICE, "intent.opening": max(Fraction(0), size - closing),
-            "intent.closing": min(size, closing), "after.position.quantity": after, "after.position.notional": after * PRICE,
-            "after.portfolio.gross": abs(after * PRICE), "after.portfolio.net": after * PRICE,
+            "intent.closing": min(size, closing), "after.position.quantity": after, "after.position.notional": money,
+            "after.portfolio.gross": abs(money), "after.portfolio.net": money,
         }
-        return values[name]
 
     def _leaf(self, expr: ast.Expr) -> Fraction:
         """A value of its own for what is constant in the size, within its range."""
@@ -231,7 +237,7 @@ class _Trial:
         if values.low is not None and wanted <= values.low:
             wanted = values.low + 1 if values.high is None else (values.low + values.high) / 2
         name = binding.name if isinstance(binding, SettingBinding) else expr.span.text
-        self._reads[key] = (name, wanted)
+        self.reads[key] = (name, wanted)
         return wanted
 
     def _book(self, path: str) -> Fraction | None:
