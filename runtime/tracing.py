@@ -103,7 +103,7 @@ def _note(standing: Standing, case: Case) -> str:
         return {"broken": "tripped", "unknown": "cannot be read", "kept": "armed"}.get(standing.state, "")
     if standing.fails:
         return f"broken at {case.x}, the size that the other rules left"
-    if case.n <= standing.start and standing.start > 0:
+    if case.n <= standing.start and standing.start > 0 and case.bound.broken(rule, case.n, case.c) is not False:
         return "closing orders are left alone"
     return ""
 

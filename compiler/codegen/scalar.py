@@ -184,9 +184,16 @@ class Fused:
         self._say("x = snap(x, c, lot, most, least)")
         if any(rule.reads_size for rule in rules):
             self._say("fails = judge_at(t, x) if 0 < x < n else 0")
+            holds = self._mask(rule for rule in rules if rule.effect == "hold" and rule.reads_size)
+            if holds:
+                self._say(f"if fails & {holds}: return None")
             self._say("if not fails: return (x, mask, 0)")
             self._say("y = snap(c, c, lot, most, least)")
-            self._say("return (y, mask, fails) if y < x and not judge_at(t, y) else (0, mask, fails)")
+            self._say("if not 0 < y < x: return (0, mask, fails)")
+            self._say("again = judge_at(t, y)")
+            if holds:
+                self._say(f"if again & {holds}: return None")
+            self._say("return (0 if again else y, mask, fails)")
         else:
             self._say("return (x, mask, 0)")
 

@@ -22,7 +22,7 @@ from caplex.runtime.bind import Bound
 from caplex.runtime.facts import World
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
-from caplex.runtime.ruling import Reason, Ruling, Verdict
+from caplex.runtime.ruling import Ruling, Verdict
 
 UNIT = 10**8
 
@@ -133,40 +133,38 @@ def compiled(policy: Policy, emitter: type[Fused] = Fused) -> Subject:
     return Subject(policy, checked, assembler.plan(assembler.generate()))
 
 
-def explore(subject: Subject, seed: int, rounds: int, judge_pair: Callable[[Document], Pair] | None = None) -> Iterator[Pair]:
-    """Pairs around *rounds* documents: as drawn, far out, exactly on the bounds that were met there, beside them, and broken."""
-    facts = Facts(subject.policy, seed)
-    ask = judge_pair or subject.pair
+def explore(subject: Subject, seed: int, rounds: int, ask: Callable[[Document], Pair] | None = None) -> Iterator[Pair]:
+    """Pairs around *rounds* documents: as drawn, far out, exactly on bounds and one lot beside them, and broken."""
+    facts, ask = Facts(subject.policy, seed), ask or subject.pair
     for _ in range(rounds):
         base = facts.document()
         pair = ask(base)
         yield pair
+        last = base
         knob = facts.pick(facts.knobs(base))
         first, second = facts.two_settings(knob)
-        lot = pair.found.ruling.lot or Fraction(1, 2)
-        far = [ask(put(base, knob, plain(value))) for value in (first, second)]
-        yield from far
-        last = base
-        for root in roots(first, far[0].found.ruling, second, far[1].found.ruling)[:3]:
-            for value in (root, root + facts.pick((lot, -lot))):
-                text = plain(value)
-                if text is not None:
-                    last = put(base, knob, text)
-                    yield ask(last)
-        yield ask(facts.broken(last))
+        one, other = (subject.find(put(base, knob, plain(value))) for value in (first, second))
         if facts.chance(0.5):
+            yield ask(put(base, knob, plain(first)))
+        found = [root for root in roots(first, one, second, other) if root > 0 or knob[0] == "positions" or knob[-1] == "delta"]
+        for root in facts.rng.sample(found, min(3, len(found))):
+            last = put(base, knob, plain(root))
+            yield ask(last)
+            beside = plain(root + facts.pick((1, -1)) * (pair.found.ruling.lot or Fraction(1, 2)))
+            if beside is not None and facts.chance(0.4):
+                yield ask(put(base, knob, beside))
+        yield ask(facts.broken(last))
+        if facts.chance(0.4):
             yield ask(facts.broken(base))
 
 
-def roots(first: Fraction, one: Ruling, second: Fraction, other: Ruling) -> list[Fraction]:
-    """Where the measures that were over their bounds at both settings of a knob would meet them, were they affine in it."""
+def roots(first: Fraction, one: Found, second: Fraction, other: Found) -> list[Fraction]:
+    """Where measures would meet their bounds, were they affine in the knob that stood at *first* and *second*."""
+    if one.case is None or other.case is None:
+        return []
     found: list[Fraction] = []
-    beyond = {reason.rule: reason for reason in other.reasons}
-    for reason in one.reasons:
-        there = beyond.get(reason.rule)
-        if there is None:
-            continue
-        a, b = _excess(reason), _excess(there)
+    for here, there in zip(one.case.standings, other.case.standings, strict=True):
+        a, b = _excess(here), _excess(there)
         if a is not None and b is not None and a != b:
             root = first - a * (second - first) / (b - a)
             if root not in found and plain(root) is not None:
@@ -174,9 +172,6 @@ def roots(first: Fraction, one: Ruling, second: Fraction, other: Ruling) -> list
     return found
 
 
-def _excess(reason: Reason) -> Fraction | None:
-    if reason.at == "n" and isinstance(reason.observed, Fraction) and isinstance(reason.limit, Fraction):
-        return reason.observed - reason.limit
-    return None
-
-
+def _excess(standing: Any) -> Fraction | None:
+    observed, bound = standing.observed, standing.bound
+    return observed - bound if isinstance(observed, Fraction) and isinstance(bound, Fraction) else None

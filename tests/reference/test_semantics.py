@@ -444,6 +444,25 @@ def test_settings_and_lets():
     assert told(judge(rules, intent=buy(15))) == ("MODIFY", 10)
 
 
+def test_unlimited_is_above_every_number_also_as_a_setting():
+    rules = "setting share : ratio = unlimited  limit EXP-010 { after.position.notional at most share of account.equity else reduce }"
+    assert told(judge(rules, intent=buy(10**6))) == ("ALLOW", 10**6)
+    assert told(judge("limit EXP-010 { after.position.notional at most unlimited else deny }")) == ("ALLOW", 10)
+
+
+def test_a_divisor_that_is_not_positive_is_sys_006_whatever_stands_above_it():
+    rule = "rule ORD-010 { deny when account.available / (account.equity - account.peak_equity) > 1 }"
+    assert ids(judge(rule)) == ["SYS-006"]
+    assert ids(judge(rule, account={"available": "?"})) == ["SYS-005", "SYS-006"]
+
+
+def test_a_leg_that_cannot_be_read_closes_nothing():
+    ruling = judge("rule EXP-010 { deny when true }", position=20, intent=sell(5, position_side="sideways"))
+    assert (told(ruling), ruling.closing) == (("DENY", 0), 0)
+    hedged = judge("rule EXP-010 { deny when true }", position=20, intent=sell(5, position_side="short"))
+    assert (told(hedged), hedged.closing) == (("DENY", 0), 0)  # in hedge mode an open closes nothing
+
+
 OVERRIDES = """setting most : quantity = 100 units lower is safer {{
   tighten for strategy "momentum" = 30 units
   tighten for symbol "AAPL" = 40 units
