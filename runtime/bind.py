@@ -225,7 +225,7 @@ class Bound:
 
     def grid(self, action: str, closing: Fraction) -> Grid:
         if action in ("cancel", "noop"):
-            return Grid(None, closing)
+            return Grid(Fraction(1), closing)
         if action == "transfer":
             return Grid(self.lot, closing)
         book = self._book

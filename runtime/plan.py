@@ -190,7 +190,8 @@ class Plan:
     header: HeaderPlan
     schema: Schema
     slots: tuple[SlotSpec, ...]
-    folds: tuple[Callable[..., Any], ...]
+    folds: dict[int, Callable[..., Any]]
+    """By number of the slot that they fill."""
     settings: dict[str, SettingPlan]
     rules: tuple[RulePlan, ...]
     sizes: tuple[SizePlan, ...]

@@ -1,13 +1,14 @@
 """How each rule came to its answer, for explanations: made from a judged case, only when somebody asks."""
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from caplex.runtime.bind import Bound
 from caplex.runtime.judge import Case, Standing
 from caplex.runtime.outcome import render, shown
-from caplex.runtime.plan import Plan, RulePlan, SlotSpec
+from caplex.runtime.plan import Plan, RulePlan, SizePlan, SlotSpec
 from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, TraceState
 from caplex.runtime.values import UNLIMITED
 
@@ -53,7 +54,7 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
 
 def _state(standing: Standing, ruling: Ruling) -> TraceState:
     if standing.state in ("waived", "not-applicable", "not-judged", "kept") and not standing.fails:
-        return standing.state if standing.state != "broken" else "broken"
+        return standing.state
     if standing.monitored:
         return "monitored"
     if standing.warns:
@@ -84,12 +85,13 @@ def _limit_source(rule: RulePlan, bound: Bound) -> LimitSource | None:
             continue
         setting = bound.plan.settings[spec.name]
         value, override = bound.setting_in_force(spec.name)
-        given = {"setting": setting.name, "origin": setting.origin, "value": shown(value), "unit": setting.type}
+        base = LimitSource(f"{setting.name}, {setting.origin}", setting=setting.name, source=setting.source, value=shown(value),
+                           unit=setting.type, origin=setting.origin)
         if override is None:
-            return LimitSource(f"{setting.name}, {setting.origin}", source=setting.source, **given)
+            return base
         scope = " and ".join(f'{dimension} "{text}"' for dimension, (text, _) in zip(override.ranks, override.scopes, strict=True))
-        return LimitSource(f"{setting.name}, {override.kind} for {scope}", override=override.kind, key=scope, through=override.through,
-                           approved_by=override.approved_by, ticket=override.ticket, source=override.source, **given)
+        return replace(base, text=f"{setting.name}, {override.kind} for {scope}", override=override.kind, key=scope, through=override.through,
+                       approved_by=override.approved_by, ticket=override.ticket, source=override.source)
     return None
 
 
@@ -110,7 +112,8 @@ def _note(standing: Standing, case: Case) -> str:
 
 def message(plan: Plan, bound: Bound, reason: Reason, permitted: Fraction) -> str | None:
     """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none."""
-    for owner in (*plan.rules, *plan.sizes):
+    owners: tuple[RulePlan | SizePlan, ...] = (*plan.rules, *plan.sizes)
+    for owner in owners:
         if owner.id == reason.rule and owner.because is not None:
             size = permitted if reason.at == "x" else reason_size(reason, permitted, bound)
             return render(owner.because, bound, size, observed=(reason.observed, reason.unit), allowed=(reason.limit, reason.unit))

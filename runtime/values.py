@@ -141,8 +141,7 @@ def _compare(operate: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Truth]
         if lost is not None:
             return lost
         if left is UNLIMITED or right is UNLIMITED:
-            rank = lambda value: 1 if value is UNLIMITED else 0  # noqa: E731 - above every number
-            return operate(rank(left), rank(right))
+            return operate(left is UNLIMITED, right is UNLIMITED)  # above every number
         return operate(left, right)
 
     return compare

@@ -138,7 +138,7 @@ class Assembler:
             fused = link(graph.policy.name + " fused", generated.fused, {**generated.fused_constants, **FUSED_LIBRARY}, fused_code)["decide"]
         return Plan(
             header=header(graph), schema=graph.schema, slots=tuple(graph.slots),
-            folds=tuple(scope[f"slot_{n}"] if s.fold is not None else None for n, s in enumerate(graph.slots)),
+            folds={n: scope[f"slot_{n}"] for n, s in enumerate(graph.slots) if s.fold is not None},
             settings={name: setting(graph, name) for name in sorted(graph.settings)},
             rules=tuple(rule_plan(rule, find, text) for rule in graph.rules),
             sizes=tuple(SizePlan(s.id, s.title, s.reach, find(s.money), find(s.floor), find(s.leverage), text(s.because), place(s.span)) for s in graph.sizes),

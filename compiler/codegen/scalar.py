@@ -96,7 +96,7 @@ class Fused:
             self._say(f"if {' or '.join(tests)}: return None")
         phases = max((rule.phase for rule in graph.rules), default=0)
         if phases:
-            self._say("if n < lot or most < lot or c < n < least: return None")
+            self._say("if n < lot or most < lot or most < least or c < n < least: return None")
         self._say("mask = 0")
         closing = self._mask(r for r in rules if r.skipped or r.opening_only)
         hard = self._mask(r for r in rules if not (r.skipped or r.opening_only or r.effect == "reduce"))

@@ -253,8 +253,13 @@ class Builder:
         """A computed field, by the formulas of docs/spec.md (CAP-DERIVED)."""
         graph = self.graph
         size = graph.add("size", (), None, QUANTITY)
-        times = lambda a, b, t=MONEY: graph.add("mul", (a, b), None, t)  # noqa: E731
-        plus = lambda a, b, t=MONEY: graph.add("add", (a, b), None, t)  # noqa: E731
+
+        def times(a: int, b: int, unit: Type = MONEY) -> int:
+            return graph.add("mul", (a, b), None, unit)
+
+        def plus(a: int, b: int, unit: Type = MONEY) -> int:
+            return graph.add("add", (a, b), None, unit)
+
         leg, root, field = name.partition(".")[0], name.rpartition(".")[0], name.rpartition(".")[2]
         if leg == "intent":
             return self._intent(field, size)

@@ -128,8 +128,7 @@ def _throttle(builder: Builder, node: RuleNode, item: ast.Throttle) -> None:
     graph, checked = builder.graph, builder.checked
     node.kind, node.when, node.unit = "throttle", builder.optional(item.when), COUNT
     if item.counters is not None:
-        name = item.counters.steps[0].name if isinstance(item.counters, ast.Read) and item.counters.steps else ""
-        name = name if isinstance(name, str) and name else item.counters.span.text.rpartition(".")[2]
+        name = item.counters.span.text.rpartition(".")[2].strip()
         node.observed = graph.slot(SlotSpec("counter", name, scale=0), COUNT)
     else:
         section = checked.throttle_events[item.id]
@@ -166,8 +165,8 @@ def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
         else:
             node.scope += (target.dimension.text,)
             node.scope_is = target.value
-    for dimension in node.scope:
-        builder.dimension(dimension)
+    for each in node.scope:
+        builder.dimension(each)
     trips: list[TripNode] = []
     for clause in item.clauses:
         match clause:

@@ -59,8 +59,9 @@ def _shape(graph: RuleGraph, number: int, *, upper: bool) -> tuple[Piece, ...]:
                 then.append(then[-1])
             while len(other) < len(then):
                 other.append(other[-1])
-            choose = lambda a, b: graph.add("if", (args[0], a, b), None, type_)  # noqa: E731
-            return tuple(Piece(choose(a.slope, b.slope), choose(a.intercept, b.intercept)) for a, b in zip(then, other, strict=True))
+            return tuple(
+                Piece(graph.add("if", (args[0], a.slope, b.slope), None, type_), graph.add("if", (args[0], a.intercept, b.intercept), None, type_))
+                for a, b in zip(then, other, strict=True))
         case _:
             pass
     raise NotAffine(node.op)
@@ -69,19 +70,30 @@ def _shape(graph: RuleGraph, number: int, *, upper: bool) -> tuple[Piece, ...]:
 def _sum(graph: RuleGraph, left: tuple[Piece, ...], right: tuple[Piece, ...]) -> tuple[Piece, ...]:
     if len(left) * len(right) > MOST_PIECES:
         raise NotAffine("too many pieces")
-    add = lambda a, b: a if is_zero(graph, b) else b if is_zero(graph, a) else graph.add("add", (a, b), None, graph.types[a])  # noqa: E731
+
+    def add(a: int, b: int) -> int:
+        if is_zero(graph, b):
+            return a
+        return b if is_zero(graph, a) else graph.add("add", (a, b), None, graph.types[a])
+
     return tuple(Piece(add(a.slope, b.slope), add(a.intercept, b.intercept)) for a in left for b in right)
 
 
 def _negated(graph: RuleGraph, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    minus = lambda n: n if is_zero(graph, n) else graph.add("neg", (n,), None, graph.types[n])  # noqa: E731
+    def minus(n: int) -> int:
+        return n if is_zero(graph, n) else graph.add("neg", (n,), None, graph.types[n])
+
     return tuple(Piece(minus(p.slope), minus(p.intercept)) for p in pieces)
 
 
 def _scaled(graph: RuleGraph, inner: int, factor: int, op: str, *, upper: bool) -> tuple[Piece, ...]:
     """``inner * factor`` or ``inner / factor``; a divisor is positive, or the rule is unevaluable."""
-    times = lambda n: n if is_zero(graph, n) else graph.add(op, (n, factor), None, graph.types[n])  # noqa: E731
-    apply = lambda pieces: tuple(Piece(times(p.slope), times(p.intercept)) for p in pieces)  # noqa: E731
+    def times(n: int) -> int:
+        return n if is_zero(graph, n) else graph.add(op, (n, factor), None, graph.types[n])
+
+    def apply(given: tuple[Piece, ...]) -> tuple[Piece, ...]:
+        return tuple(Piece(times(p.slope), times(p.intercept)) for p in given)
+
     pieces = None
     try:
         pieces = _shape(graph, inner, upper=upper)

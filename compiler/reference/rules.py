@@ -27,7 +27,6 @@ from caplex.runtime.values import (
     floor_to,
     less,
     merge,
-    more,
     negate,
     unknown,
 )
@@ -125,7 +124,7 @@ class Judge:
                 count, most = self.count(node), value(node.amount, q)
                 full = at_least(count, most)
                 if node.reserve is not None and most is not UNLIMITED:
-                    full = either(full, both(more(q, self.c), at_least(count, most - value(node.reserve, q))))
+                    full = either(full, at_least(count, most - value(node.reserve, q)))  # `_start` leaves the closing leg
                 return both(when, full)
             case ast.Cooldown():
                 last, during = self.latest(node), value(node.during, q)

@@ -241,7 +241,10 @@ def test_snap_takes_to_the_lot_and_says_so():
     assert told(ruling) == ("MODIFY", 8)
     assert [(reason.rule, reason.effect, reason.permitted) for reason in ruling.reasons] == [("SYS-012", "snap", 8)]
     assert told(judge(CAP, header={"lot": "4", "rounding": "never"}, intent=buy(10))) == ("DENY", 0)
+    assert told(judge(CAP, header={"lot": "4", "rounding": "never"}, intent=buy(8))) == ("ALLOW", 8)
     assert told(judge(CAP, header={"lot": "4", "modify": "never"}, intent=buy(10))) == ("DENY", 0)
+    held = judge('rule ORD-010 { hold when true for approval by role "cro" }', header={"lot": "4"}, intent=buy(10))
+    assert (held.if_approved, ids(held)) == (8, ["ORD-010"])  # what a hold would take to the lot is not told
 
 
 def test_minimums_bind_the_opening_leg_only():
@@ -486,6 +489,11 @@ limit EXP-010 {{ after.position.quantity at most most else reduce }}"""
 def test_overrides(overrides, symbol, strategy, until, expect):
     ruling = judge(OVERRIDES.format(until=until), header={"overrides": overrides}, intent=buy(1_000, symbol=symbol, strategy=strategy))
     assert ruling.quantity == expect
+
+
+@pytest.mark.parametrize(("now", "expect"), [("2026-01-06T04:59:59Z", 500), ("2026-01-06T05:00:00Z", 100)])
+def test_an_override_ends_with_its_last_day_in_the_zone_of_the_policy(now, expect):
+    assert judge(OVERRIDES.format(until="2026-01-05"), intent=buy(1_000, symbol="TSLA", strategy="other"), now=now).quantity == expect
 
 
 def test_an_override_whose_scope_cannot_be_read_leaves_the_setting_unknown():

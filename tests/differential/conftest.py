@@ -1,0 +1,7 @@
+"""Puts `tests/` on the path: the generators of this folder serve tests/property too."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
