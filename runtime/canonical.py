@@ -17,6 +17,7 @@ from typing import Any, Final
 from caplex.runtime.clock import format_instant, from_datetime
 
 PLACES: Final = 8
+_SMALL: Final = 10**27  # within the 28 digits of any decimal context that a host is likely to have set
 MAX_DEPTH: Final = 64
 
 
@@ -88,8 +89,12 @@ def to_decimal(value: Fraction) -> Decimal:
 
 def from_scaled(scaled: int, places: int) -> Decimal:
     """``scaled / 10^places``, exactly: not through the context, whose 28 digits would round it."""
+    if scaled % 10**places == 0:
+        return Decimal(scaled // 10**places)
     while places and scaled % 10 == 0:
         scaled, places = scaled // 10, places - 1
+    if -_SMALL < scaled < _SMALL:
+        return Decimal(scaled).scaleb(-places)
     return Decimal((1 if scaled < 0 else 0, tuple(map(int, _digits(abs(scaled)))), -places)) if places else Decimal(scaled)
 
 

@@ -61,14 +61,11 @@ def _wrapped(value: Any) -> Any:
 class FirstReason:
     """The first reason: its rule at once, the rest when asked for."""
 
-    __slots__ = ("_decision",)
+    __slots__ = ("_decision", "rule")
 
     _decision: Decision
-
-    @property
-    def rule(self) -> str:
-        """Its id; ``SYS-NNN`` where data were the reason."""
-        return self._decision.decided_by or ""
+    rule: str
+    """Its id; ``SYS-NNN`` where data were the reason."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -156,8 +153,14 @@ class Decision:
         """The first reason; None on ALLOW."""
         if self.verdict is _ALLOW:
             return None
+        core = self._core
+        if core is not None and core[1] > 0 and not core[2]:  # what `decided_by` says, without its call
+            mask = core[1]
+            rule = self._bound.names[(mask & -mask).bit_length() - 1]
+        else:
+            rule = self.decided_by
         reason: FirstReason = _new(FirstReason)
-        reason._decision = self
+        reason._decision, reason.rule = self, rule
         return reason
 
     @property

@@ -24,7 +24,7 @@ class _Trap:
         raise Unusable
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _leave
-    __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _leave
+    __contains__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _leave
     __contains__ = _leave
     __eq__ = __ne__ = __hash__ = _leave
 

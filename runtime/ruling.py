@@ -94,7 +94,7 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """What a trip asks of the host, as data: ``cancel_opening_orders``, ``cancel_all_orders``, ``flatten``, ``notify``."""
+    """What a trip asks of the host, as data: ``cancel_open_orders``, ``cancel_all_orders``, ``flatten``, ``notify``."""
 
     do: str
     by: str

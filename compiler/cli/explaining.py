@@ -4,7 +4,6 @@ from __future__ import annotations
 import re
 import sys
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def explain_command(subject: str, facts_file: str | None, changes: tuple[str, ..
         return _decision(subject, facts_file, changes, outside, format)
     if changes:
         raise click.UsageError("`--what-if` wants `--facts FILE`")
-    for page in (_code_page, _pack_page, _fact_page):
+    for page in (_code_page, _subject_page):
         found = page(subject)
         if found is not None:
             return _say_page(subject, found, format)
@@ -122,48 +121,20 @@ def _code_page(subject: str) -> str | None:
     return None if code is None else catalogue.page(code)
 
 
-def _packs() -> dict[str, Traversable]:
-    named = {entry.name: entry for entry in files("caplex.stdlib_rules").iterdir()}
-    return {
-        "stdlib." + name.removesuffix(".cap"): entry
-        for name, entry in sorted(named.items())
-        if name.endswith(".cap") and not name.endswith("_test.cap")
-    }
+def _subject_page(subject: str) -> str | None:
+    from caplex.compiler.tools.pages import page_of
 
-
-def _pack_page(subject: str) -> str | None:
-    pack = _packs().get(subject)
-    return None if pack is None else f"# {subject}\n\n```cap\n{pack.read_text(encoding='utf-8').rstrip()}\n```\n"
-
-
-def _facts() -> dict[str, Any]:
-    from caplex.compiler.semantics.schema import builtin
-
-    return {spec.path: spec for section in builtin().sections.values() for spec in section.fields.values()}
-
-
-def _fact_page(subject: str) -> str | None:
-    spec = _facts().get(subject)
-    if spec is None:
-        return None
-    lines = [f"# {spec.path}", ""]
-    if spec.doc:
-        lines += [spec.doc, ""]
-    lines.append(f"- type: {spec.type.name or spec.type.kind.value}")
-    lines.append("- computed, never supplied" if spec.derived else f"- supplied by: {spec.supplier}")
-    lines.append("- may be absent" if spec.optional else "- required: where a rule reads it and it is missing, the decision denies")
-    if spec.fresh_ns:
-        lines.append(f"- fresh within {spec.fresh_ns / 10**9:g} s of its `as_of`")
-    if spec.attested:
-        lines.append("- attested by the host")
-    return "\n".join(lines) + "\n"
+    return page_of(subject)
 
 
 def _nearest(subject: str) -> str:
     from difflib import get_close_matches
 
     from caplex.compiler.diagnostics import catalogue
+    from caplex.compiler.semantics.schema import builtin
 
-    known = [*(code.id for code in catalogue.codes()), *(code.name for code in catalogue.codes()), *_packs(), *_facts()]
+    known = [word for code in catalogue.codes() for word in (code.id, code.name)]
+    known += [field.path for section in builtin().sections.values() for field in section.fields.values()]
+    known += ["stdlib." + entry.name.removesuffix(".cap") for entry in files("caplex.stdlib_rules").iterdir() if entry.name.endswith(".cap")]
     near = get_close_matches(subject, known, n=1)
     return f"; did you mean `{near[0]}`?" if near else ""

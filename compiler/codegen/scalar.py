@@ -59,9 +59,7 @@ class Fused:
 
     def _blocks(self, rule: RuleNode) -> bool:
         """Can this rule take anything away? Warnings and monitored rules cannot."""
-        if rule.effect == "warn" or rule.monitor == "always" or not set(TRADING) & set(rule.actions):
-            return False
-        return True
+        return rule.effect != "warn" and rule.monitor != "always" and bool(set(TRADING) & set(rule.actions))
 
     # ── the two functions ────────────────────────────────────────────────────────────────────────────
 
@@ -142,7 +140,8 @@ class Fused:
         condition = self._condition(rule)
         self._guard(rule)
         if rule.reserve is not None:
-            assert rule.observed is not None and rule.bound is not None
+            assert rule.observed is not None
+            assert rule.bound is not None
             left, right, _, _ = align(self._num(rule.observed), self._difference(rule.bound, rule.reserve))
             self._say(f"if {left} >= {right}: return None  # {rule.id} keeps a reserve")
         elif rule.effect == "hold" or rule.overridable is not None or rule.unless_worse:
@@ -308,7 +307,8 @@ class Fused:
             case "neg":
                 return negated(left)
             case "abs":
-                return Num(f"abs({left.code})", left.scale, left.den)
+                value = self._temp(left.code, f"a{number}")
+                return Num(f"({value} if {value} >= 0 else -{value})", left.scale, left.den)
         right = self._num(node.args[1])
         match node.op:
             case "add" | "sub":

@@ -159,7 +159,8 @@ class Builder:
         graph, name = self.graph, node.function.text
         if name == "clamp":
             value, span = node.arguments
-            assert isinstance(span, ast.Interval) and not isinstance(value, ast.Interval)
+            assert isinstance(span, ast.Interval)
+            assert not isinstance(value, ast.Interval)
             low, high = self.expr(span.low), self.expr(span.high)
             return graph.add("min", (graph.add("max", (self.expr(value), low), None, type_), high), None, type_)
         args = [self.expr(a) for a in node.arguments if not isinstance(a, ast.Interval)]

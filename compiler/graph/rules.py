@@ -189,7 +189,7 @@ def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
 def _duty(action: ast.Duty) -> tuple[str, str | None]:
     match action:
         case ast.Cancel():
-            return ("cancel_opening_orders" if action.which == "opening" else "cancel_all_orders", None)
+            return ("cancel_open_orders" if action.which == "opening" else "cancel_all_orders", None)
         case ast.Flatten():
             return ("flatten", None)
         case ast.Notify():

@@ -34,4 +34,4 @@ def read_settings(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise PolicyError(f"{path}:1: a settings file maps names to values, `max_position: 8%`")
-    return {key: value for key, value in loaded.items()}
+    return dict(loaded)

@@ -163,7 +163,8 @@ class Facts:
         known = "lot " in self.policy.header
         return self.some(lot=(0.5 if known else 0.95, self.pick(LOTS)), multiplier=(0.15, self.pick(("1", "2", "10"))),
                          min_quantity=(0.12, self.pick(("1", "2", "5"))), max_quantity=(0.12, self.pick(("5", "10", "30"))),
-                         min_notional=(0.12, self.pick(("5", "10", "50"))), currency=(0.08, self.pick(("USD", "EUR"))))
+                         min_notional=(0.12, self.pick(("5", "10", "50"))), expiry=(0.3, self.pick(("2026-01-05", "2026-01-06"))),
+                         currency=(0.08, self.pick(("USD", "EUR"))))
 
     def _order(self, number: int) -> Document:
         return {"id": f"o{number}", "symbol": self.pick("AABC"), "side": self.pick(("buy", "sell")), "leaves_quantity": self.pick(("1", "2", "5", "10")),
@@ -176,7 +177,8 @@ class Facts:
                             for _ in range(self.rng.randrange(3))] for symbol in "ABC"}
         return {
             "mood": self.pick(("calm", "wild", "shut")), "halted": self.chance(0.3), "temper": self.pick(("0", "0.1", "0.5", "1", "50%")),
-            "budget": self.pick(("20", "50", None)), "fee": self.pick(("10", "50")), "sector": self.pick((" tech", "TECH", "OIL")),
+            "budget": self.pick(("20", "50", None)), "bell": self.pick(("09:30", "09:29", "16:00:30")),
+            "fee": self.pick(("10", "50")), "sector": self.pick((" tech", "TECH", "OIL")),
             "banned": self.pick(([], ["A"], ["B", "C"])), "entries": entries,
             "guard": {"level": self.rng.randrange(4), "at": iso(self.now - age), "step": self.pick(("0", "2", "5")), "pulse": self.rng.randrange(4),
                       "age": self.pick(("1min", "5min", "1h", "2s")), "as_of": iso(self.now - self.pick((0, 10 * SECOND))),

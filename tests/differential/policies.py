@@ -26,6 +26,7 @@ INPUTS = {
     "halted": "input halted : bool",
     "temper": "input temper : ratio within 0..1",
     "budget": "input budget : money?",
+    "bell": "input bell : time",
     "fee": "input fee : money(EUR)",
     "sector": "input sector : text normalised trim, upper",
     "banned": "input banned : set of symbol",
@@ -74,24 +75,29 @@ CONSTANT = (
     ("abs(committed.position.notional)", "money", ()), ("committed.portfolio.positions", "count", ()), ("position.notional", "money", ()),
     ("abs(position.quantity)", "quantity", ()), ("committed.position.quantity", "quantity", ()), ("market.price", "price", ()),
     ("(market.ask else market.price) - (market.bid else market.price)", "price", ()), ("(account.margin_used else 0 USD)", "money", ()),
-    ("sum(p.notional for p in positions)", "money", ()), ("max(p.quantity for p in positions)", "quantity", ()),
-    ("min(p.quantity for p in positions where p.quantity != 0)", "quantity", ()),
-    ("count(p for p in positions where p.quantity > 0)", "count", ()), ("count(orders)", "count", ()),
-    ("sum(o.leaves_quantity for o in orders where o.symbol == intent.symbol)", "quantity", ()),
-    ("sum(o.notional for o in orders)", "money", ()), ("count(fills today)", "count", ("fills",)),
-    ("sum(f.notional for f in fills in last 1h where f.symbol == intent.symbol)", "money", ("fills", "1h")),
-    ("sum((s.pnl else 0 USD) for s in stops in last 1d)", "money", ("stops", "1d")),
-    ("count(orders in last 1min where (event.strategy else \"S1\") == intent.strategy)", "count", ("orders", "1min")),
     ("temper", "ratio", ("temper",)), ("(budget else 50 USD)", "money", ("budget",)), ("guard.level", "count", ("guard",)),
     ("guard.level * 10 USD / market.price", "quantity", ("guard",)), ("guard.pulse", "count", ("guard",)),
     ("now - guard.at", "duration", ("guard",)), ("guard.age", "duration", ("guard",)), ("guard.step", "quantity", ("guard",)),
-    ("sum(w.weight for w in watch where not (w.bad else false))", "ratio", ("watch",)),
-    ("count(e for e in entries where e.level > 1)", "count", ("entries",)),
-    ("sum((e.gain else 5 USD) for e in entries)", "money", ("entries",)), ("intent.confidence", "ratio", ("confidence",)),
-    ("(strategy.open_trades else 0)", "count", ()), ("(intent.leverage else 1)", "ratio", ()),
+    ("intent.confidence", "ratio", ("confidence",)), ("(strategy.open_trades else 0)", "count", ()), ("(intent.leverage else 1)", "ratio", ()),
     ("clamp(account.available, 20 USD..200 USD)", "money", ()), ("min(account.available, account.equity)", "money", ()),
     ("market[\"B\"].price", "price", ()), ("account.available / market.price", "quantity", ()),
-    ("(strategy[\"S2\"].pnl_7d else 0 USD)", "money", ()), ("fee * fx[\"EURUSD\"].rate", "money", ("fee",)), ("fx[\"EURUSD\"].rate", "ratio", ()),
+    ("(strategy[\"S2\"].pnl_7d else 0 USD)", "money", ()), ("fee * fx[\"EURUSD\"].rate", "money", ("fee",)),
+    ("fx[\"EURUSD\"].rate", "ratio", ()), ("fx[\"EURUSD\"].rate * 2", "ratio", ()),
+)
+AGGREGATES = (
+    ("sum(p.notional for p in positions)", "money", ()), ("max(p.quantity for p in positions)", "quantity", ()),
+    ("max(o.leaves_quantity for o in orders where o.side == buy)", "quantity", ()),
+    ("min(p.quantity for p in positions where p.quantity != 0)", "quantity", ()), ("min(p.price for p in positions)", "price", ()),
+    ("count(p for p in positions where p.quantity > 0)", "count", ()), ("count(orders)", "count", ()),
+    ("sum(o.leaves_quantity for o in orders where o.symbol == intent.symbol)", "quantity", ()),
+    ("sum(o.notional for o in orders)", "money", ()), ("count(fills today)", "count", ("fills",)),
+    ("sum((r.pnl else 0 USD) for r in results today)", "money", ("results",)),
+    ("sum(f.notional for f in fills in last 1h where f.symbol == intent.symbol)", "money", ("fills", "1h")),
+    ("sum((s.pnl else 0 USD) for s in stops in last 1d)", "money", ("stops", "1d")),
+    ("count(orders in last 1min where (event.strategy else \"S1\") == intent.strategy)", "count", ("orders", "1min")),
+    ("sum(w.weight for w in watch where not (w.bad else false))", "ratio", ("watch",)),
+    ("count(e for e in entries where e.level > 1)", "count", ("entries",)),
+    ("sum((e.gain else 5 USD) for e in entries)", "money", ("entries",)),
 )
 
 CONDITIONS = (
@@ -109,7 +115,8 @@ CONDITIONS = (
     ("intent.order_type is not known", ()), ("(intent.reduce_only else false)", ()), ("intent.confidence > 50%", ("confidence",)),
     ("(account.margin_free else account.available) == 100 USD", ()), ("guard.pulse > 1", ("guard",)),
     ("(guard.share else 0.5) < 1", ("guard",)), ("account.equity / guard.level > 50 USD", ("guard",)),
-    ("(strategy.enabled else true)", ()), ("(if halted then 1 else 2) > guard.level", ("halted", "guard")),
+    ("(instrument.expiry else 2026-01-05) == 2026-01-06", ()), ("(instrument.expiry else 2026-01-06) > 2026-01-05", ()),
+    ("bell >= 09:30", ("bell",)), ("(strategy.enabled else true)", ()), ("(if halted then 1 else 2) > guard.level", ("halted", "guard")),
 )
 SIZE_CONDITIONS = (
     "intent.notional > {money}", "abs(after.position.notional) >= {money}", "after.portfolio.gross > {share} of account.equity",
@@ -166,6 +173,8 @@ class _Writer:
         self.settings: dict[str, list[str]] = {"money": [], "ratio": [], "quantity": [], "count": [], "duration": []}
         self.faces = self.rng.random() < 0.3
         self.tightest = self.rng.random() < 0.5
+        self.planned = ["KILL-010", "KILL-020"][: self.rng.choice((0, 0, 0, 1, 1, 2))]
+        """Ids of the switches to come: rules may ask whether they are tripped."""
 
     # ── dice ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,10 +201,7 @@ class _Writer:
         makers = [self._limit] * 9 + [self._rule] * 6 + [self._throttle] * 3 + [self._cooldown] * 2
         for _ in range(self.rng.choice((1, 2, 2, 3, 3, 4, 6))):
             items.append(self.rng.choice(makers)())
-        if self.chance(0.25):
-            items.append(self._switch())
-        if self.chance(0.05):
-            items.append(self._switch())
+        items.extend(self._switch(switch) for switch in self.planned)
         if self.chance(0.22):
             items.append(self._waiver())
         for number in range(self.rng.choice((0, 0, 0, 0, 1, 1, 2))):
@@ -277,6 +283,11 @@ class _Writer:
         return length
 
     def bound(self, kind: str) -> str:
+        if kind == "ratio" and self.chance(0.08):
+            return self.pick(("10pp", "50pp"))
+        if kind in ("money", "quantity") and self.chance(0.05):
+            low, high = ("20 USD", "100 USD") if kind == "money" else ("2 units", "20 units")
+            return f"clamp({self.value(kind)}, {low}..{high})"
         if kind != "money" or self.chance(0.35):
             if kind in ("money", "ratio", "quantity") and self.chance(0.05):
                 return "unlimited"
@@ -298,9 +309,8 @@ class _Writer:
         return f"{self.value('money')} - (account.fees_today else 0 USD)"
 
     def atom(self) -> str:
-        switches = [rule for rule, kind in self.rules.items() if kind == "switch"]
-        if switches and self.chance(0.1):
-            return f"switch {self.pick(switches)} {self.pick(('tripped', 'armed'))}"
+        if self.planned and self.chance(0.12):
+            return f"switch {self.pick(self.planned)} {self.pick(('tripped', 'armed'))}"
         text, needs = self.rng.choice(CONDITIONS)
         self.need(needs)
         return text
@@ -328,7 +338,7 @@ class _Writer:
             self.policy.items.append(self._setting(kind, name))
             self.settings[kind].append(name)
         if self.chance(0.25):
-            text, kind, needs = self.rng.choice(CONSTANT)
+            text, kind, needs = self.rng.choice(CONSTANT + AGGREGATES)
             if kind in self.settings and kind != "ratio":  # a share remembers of what, and fits few others
                 self.need(needs)
                 self.policy.items.append(f"let given0 = {text}")
@@ -394,22 +404,23 @@ class _Writer:
 
     def _breach(self) -> str:
         form = self.rng.randrange(20)
-        return "reduce" if form < 9 else "deny" if form < 15 else f"hold {self._approval()}" if form < 18 else "warn"
+        return "reduce" if form < 9 else "deny" if form < 14 else f"hold {self._approval()}" if form < 17 else "warn"
 
     def _limit(self) -> str:
-        upper = self.chance(0.8)
-        pool = self.rng.choice((AFFINE, CONVEX, CONVEX, CONVEX, CONSTANT) if upper else (AFFINE, CONCAVE, CONSTANT))
+        upper = self.chance(0.72)
+        pool = self.rng.choice((AFFINE, CONVEX, CONVEX, CONVEX, CONSTANT, AGGREGATES) if upper else (AFFINE, CONCAVE, CONSTANT, AGGREGATES))
         measure, kind, needs = self.rng.choice(pool)
         self.need(needs)
         boundary = self.pick(("at most", "below") if upper else ("at least", "above"))
         bound = self.bound(kind)
-        if kind == "money" and pool is not CONSTANT and self.chance(0.06):
+        fixed = pool in (CONSTANT, AGGREGATES)
+        if kind == "money" and not fixed and self.chance(0.06):
             bound = f"{self.money()} + 0.5 * intent.notional"
         if kind == "ratio" and self.chance(0.3):
             bound = self.pick(SHARES)
-        family = "LOSS" if pool is CONSTANT else self.pick(("EXP", "ORD"))
+        family = "LOSS" if fixed else self.pick(("EXP", "ORD"))
         breach = self._breach()
-        if breach == "reduce" and (bound == "unlimited" or pool is CONSTANT):
+        if breach == "reduce" and (bound == "unlimited" or fixed):
             breach = "deny"
         rule = self._id((family,), "warning" if breach[:4] in ("warn", "hold") else "limit")
         attributes = self._attributes(overridable=breach == "deny")
@@ -489,9 +500,9 @@ class _Writer:
         return (f"cooldown {rule}{self._attributes(overridable=True)} {{ {self.when(0.2)}deny during {self.value('duration')} after last "
                 f"{EVENTS[events]}{self._keys(events)}{self._where(events)} }}")
 
-    def _switch(self) -> str:
+    def _switch(self, rule: str) -> str:
         others = [rule for rule, kind in self.rules.items() if kind in ("limit", "rule", "throttle", "cooldown")]
-        rule = self._id(("KILL",), "switch")
+        self.rules[rule] = "switch"
         target, dimension = self.rng.choice((("for account", "account"), ("for account", "account"), ("for each strategy", "strategy"),
                                              ("for strategy \"S1\"", "strategy"), ("for each symbol", "symbol")))
         self.policy.switches.append((rule, dimension))
@@ -501,16 +512,15 @@ class _Writer:
             if form < 5:
                 text, needs = self.rng.choice(SWITCH_CONDITIONS)
                 self.need(needs)
-                confirm = self.pick((" for 2 readings", " for 3 readings", " for 2s")) if self.chance(0.25) else ""
+                confirm = self.pick((" for 2 readings", " for 3 readings", " for 2s", " for 2s")) if self.chance(0.35) else ""
                 clauses.append(f"trip when {self.fill(text)}{confirm}")
-            elif form < 7:
+            elif form < 6:
                 clauses.append(f"trip when {self.pick(others)} violated")
             else:
                 events = self.pick(("denials", "violations"))
                 self.need((events, "1h"))
-                kind = self.pick(("", f" of severity {self.pick(SEVERITIES)}", f" of {self.pick(others)}", " of EXP"))
-                if kind == " of EXP" and not any(other.startswith("EXP") for other in others):
-                    kind = ""
+                family = self.pick(others).rpartition("-")[0]
+                kind = self.pick(("", f" of severity {self.pick(SEVERITIES)}", f" of {self.pick(others)}", f" of {family}"))
                 clauses.append(f"trip when {self.pick(('1', '2', '3'))} {events}{kind} in any 1h")
         clauses.append(f"while tripped deny {self.pick(('all', 'opening', 'opening'))}")
         if self.chance(0.4):

@@ -13,7 +13,7 @@ from caplex.compiler.graph.ir import Node, RuleGraph
 from caplex.compiler.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
-POLICIES = sorted(ROOT.glob("examples/*/*.cap")) + [ROOT / "benchmarks" / "desk18.cap"]
+POLICIES = [*sorted(ROOT.glob("examples/*/*.cap")), ROOT / "benchmarks" / "desk18.cap"]
 SMALL = """
 policy small { version "1" language 1 currency USD stages EXP closing skips EXP unlimited loss lot 1 }
 setting most : money = 1_000 USD lower is safer

@@ -651,7 +651,7 @@ def test_a_trip_holds_at_once_and_obliges():
     ruling = judge(SWITCH + CAP, account={"equity": 90_000}, switches=row)
     assert ruling.tripped == (Trip("KILL-010", (), "expression", 0, Fraction(1, 10), Fraction(1, 10)),)
     assert (told(ruling), ids(ruling)) == (("DENY", 0), ["KILL-010"])
-    assert [(duty.do, duty.channel) for duty in ruling.obligations] == [("cancel_opening_orders", None), ("notify", "desk")]
+    assert [(duty.do, duty.channel) for duty in ruling.obligations] == [("cancel_open_orders", None), ("notify", "desk")]
     assert told(judge(SWITCH + CAP, account={"equity": 90_000})) == ("ALLOW", 10)  # not yet confirmed
 
 
