@@ -278,6 +278,12 @@ class Bound:
             if value is _UNFIT or (value is TRAP and number in self.plan.fused_known):
                 return None
             found.append(value)
+        for number, default in self.plan.fused_defaults:
+            value = self.slots[number]
+            value = default if value is ABSENT else TRAP if isinstance(value, Unknown) else scaled(value, self.plan.slots[number].scale)
+            if value is _UNFIT:
+                return None
+            found.append(value)
         return tuple(found)
 
     def _requested(self) -> Fraction | None:
@@ -290,7 +296,7 @@ class Bound:
             return c if asked is None else asked
         return asked if isinstance(asked, Fraction) else None
 
-    def _prelude(self, n: Fraction) -> tuple[int, ...] | None:
+    def _prelude(self, n: Fraction) -> tuple[Any, ...] | None:
         grid = self.grid(self.action, self.closing)
         if grid.leaves or not isinstance(grid.lot, Fraction):
             return None
@@ -303,7 +309,9 @@ class Bound:
         scaled_values = [value * UNIT for value in values]
         if any(value.denominator != 1 for value in scaled_values):
             return None
-        return tuple(value.numerator for value in scaled_values)
+        size, leg, lot, top, bottom = (value.numerator for value in scaled_values)
+        whole = size % lot == 0 and size <= top and (size >= bottom or size <= leg)
+        return size, leg, whole, lot, top, bottom
 
 
 _BOOK = {"value": "V", "order_value": "order_value", "direction": "direction", "others_gross": "others_gross", "held_gross": "held_gross",

@@ -10,14 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 from caplex.runtime.clock import format_instant, from_datetime
 
 PLACES: Final = 8
-_SMALL: Final = 10**27  # within the 28 digits of any decimal context that a host is likely to have set
+_SMALL: Final = 10**60
+_WIDE: Final = Context(prec=70)  # our own: a host may have set any
 MAX_DEPTH: Final = 64
 
 
@@ -89,13 +90,14 @@ def to_decimal(value: Fraction) -> Decimal:
 
 def from_scaled(scaled: int, places: int) -> Decimal:
     """``scaled / 10^places``, exactly: not through the context, whose 28 digits would round it."""
-    if scaled % 10**places == 0:
-        return Decimal(scaled // 10**places)
-    while places and scaled % 10 == 0:
-        scaled, places = scaled // 10, places - 1
+    whole, part = divmod(scaled, 10**places)
+    if not part:
+        return Decimal(whole)
     if -_SMALL < scaled < _SMALL:
-        return Decimal(scaled).scaleb(-places)
-    return Decimal((1 if scaled < 0 else 0, tuple(map(int, _digits(abs(scaled)))), -places)) if places else Decimal(scaled)
+        return _WIDE.normalize(_WIDE.multiply(scaled, Decimal((0, (1,), -places))))
+    while scaled % 10 == 0:
+        scaled, places = scaled // 10, places - 1
+    return Decimal((1 if scaled < 0 else 0, tuple(map(int, _digits(abs(scaled)))), -places))
 
 
 @dataclass(frozen=True, slots=True)

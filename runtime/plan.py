@@ -201,6 +201,8 @@ class Plan:
     fused_slots: tuple[int, ...] = ()
     fused_known: frozenset[int] = frozenset()
     """Slots whose presence alone is asked for: the fused form cannot answer when they are unusable."""
+    fused_defaults: tuple[tuple[int, int], ...] = ()
+    """Pairs (slot, scaled value that stands in where the reading is absent)."""
     python: str = ""
     graph_text: str = ""
     hash: str = ""

@@ -41,6 +41,7 @@ class Generated:
     fused_constants: dict[str, Any]
     fused_slots: tuple[int, ...]
     fused_known: frozenset[int]
+    fused_defaults: tuple[tuple[int, int], ...]
     why_not_fused: str
 
     @property
@@ -85,7 +86,7 @@ class Assembler:
             source = fused.source()
         except NotFusable as reason:
             source, why = "", str(reason)
-        return Generated("\n".join(self.functions), dict(self.traced.constants), source, dict(fused.constants), tuple(fused.slots), frozenset(fused.known), why)
+        return Generated("\n".join(self.functions), dict(self.traced.constants), source, dict(fused.constants), tuple(fused.slots), frozenset(fused.known), tuple(fused.defaults), why)
 
     def name(self, number: int | None, owner: str, part: str) -> str | None:
         """Name of the function whose value is this node; one function a node."""
@@ -144,7 +145,7 @@ class Assembler:
             sizes=tuple(SizePlan(s.id, s.title, s.reach, find(s.money), find(s.floor), find(s.leverage), text(s.because), place(s.span)) for s in graph.sizes),
             labels=tuple((label, find(when)) for label, when in graph.labels),
             emits=tuple((tag, find(when), text(parts) or ()) for tag, when, parts in graph.emits),
-            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, python=generated.python, graph_text=dump(graph), **extras)
+            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), **extras)
 
 
 def place(span: Span | None) -> str:

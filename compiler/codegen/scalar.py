@@ -17,8 +17,8 @@ from caplex.runtime.schema import Kind, Type
 from caplex.runtime.values import UNLIMITED
 
 TRADING = ("adjust", "close", "open")
-PRELUDE = ("n", "c", "lot", "most", "least")
-"""Requested quantity, closing leg, lot, largest and smallest tradable quantity, in units of 1e-8."""
+PRELUDE = ("n", "c", "whole", "lot", "most", "least")
+"""Requested quantity, closing leg, whether n can be traded as it is, lot, largest and smallest tradable quantity; in 1e-8."""
 SYMBOLS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "ge": ">=", "gt": ">"}
 PLACES = 8
 
@@ -35,6 +35,7 @@ class Fused:
         self.constants: dict[str, Any] = {}
         self.slots: list[int] = []
         self.known: set[int] = set()
+        self.defaults: list[tuple[int, int]] = []
         self.lines: list[str] = []
         self._nums: dict[int, Num] = {}
         self._texts: dict[int, str] = {}
@@ -53,7 +54,7 @@ class Fused:
         rules = [rule for rule in graph.rules if self._blocks(rule)]
         at = self._judge_at([rule for rule in rules if rule.reads_size])
         body = self._decide(rules)
-        names = ", ".join((*PRELUDE, *(f"s{slot}" for slot in self.slots)))
+        names = ", ".join((*PRELUDE, *(f"s{slot}" for slot in self.slots), *(f"e{i}" for i in range(len(self.defaults)))))
         unpack = f"    {names}, = t\n"
         return f"def decide(t):\n{unpack}{body}\n\ndef judge_at(t, q):\n{unpack}    n = q\n{at}"
 
@@ -94,7 +95,7 @@ class Fused:
             self._say(f"if {' or '.join(tests)}: return None")
         phases = max((rule.phase for rule in graph.rules), default=0)
         if phases:
-            self._say("if n < lot or most < lot or most < least or c < n < least: return None")
+            self._say("if not whole: return None")
         self._say("mask = 0")
         closing = self._mask(r for r in rules if r.skipped or r.opening_only)
         hard = self._mask(r for r in rules if not (r.skipped or r.opening_only or r.effect == "reduce"))
@@ -168,7 +169,7 @@ class Fused:
 
     def _permit(self, rules: list[RuleNode], hard: int, closing: int) -> None:
         policy = self.graph.policy
-        self._say("if not mask and n <= most and (n >= least or n <= c) and not n % lot: return (n, 0, 0)")
+        self._say("if not mask and whole: return (n, 0, 0)")
         if policy.rounding_never or policy.modify_never:
             self._say("return None")
             return
@@ -289,6 +290,9 @@ class Fused:
                     raise NotFusable("text where a number belongs")
                 return Num(self._slot(number), scale)
             case "else":
+                found = self._defaulted(args[0], args[1])
+                if found is not None:
+                    return found
                 value, fallback = self._num(args[0]), self._num(args[1])
                 if value.den or fallback.den or fallback.scale > value.scale:
                     raise NotFusable("a fallback of another scale")
@@ -299,6 +303,19 @@ class Fused:
                 a, b, scale, den = align(self._num(args[1]), self._num(args[2]))
                 return Num(f"({a} if {condition} else {b})", scale, den)
         return self._operation(number)
+
+    def _defaulted(self, reading: int, fallback: int) -> Num | None:
+        """``x else 0``: the constant is put in when facts are bound, not at every decision."""
+        slot, constant = self.graph.nodes[reading], self.graph.nodes[fallback]
+        if slot.op != "slot" or constant.op != "const" or not isinstance(constant.payload, Fraction):
+            return None
+        scale = self.graph.slots[slot.payload].scale
+        if scale is None or (constant.payload * 10**scale).denominator != 1:
+            return None
+        key = (slot.payload, int(constant.payload * 10**scale))
+        if key not in self.defaults:
+            self.defaults.append(key)
+        return Num(f"e{self.defaults.index(key)}", scale)
 
     def _operation(self, number: int) -> Num:
         node = self.graph.nodes[number]
@@ -377,7 +394,7 @@ class Fused:
         if self._numeric(args[0]) and self._numeric(args[1]):
             a, b, _, _ = align(self._num(args[0]), self._num(args[1]))
             return f"({a} {SYMBOLS[op]} {b})"
-        if op not in ("eq", "ne"):
+        if op not in ("eq", "ne") and self.graph.types[args[0]].kind is not Kind.DATE:
             raise NotFusable("texts have no order")
         return f"({self._any(args[0])} {SYMBOLS[op]} {self._any(args[1])})"
 

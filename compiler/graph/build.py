@@ -25,7 +25,7 @@ from caplex.runtime.values import UNLIMITED
 
 COMPARE = {"<": "lt", "<=": "le", "==": "eq", "!=": "ne", ">=": "ge", ">": "gt"}
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "of": "mul"}
-SCALES = {Kind.MONEY: 8, Kind.PRICE: 8, Kind.QUANTITY: 8, Kind.RATIO: 8, Kind.RATE: 8, Kind.COUNT: 0, Kind.DURATION: 0, Kind.INSTANT: 0}
+SCALES = {Kind.MONEY: 8, Kind.PRICE: 8, Kind.QUANTITY: 8, Kind.RATIO: 8, Kind.RATE: 8, Kind.COUNT: 0, Kind.DURATION: 0, Kind.INSTANT: 0, Kind.TIME: 0}
 BOOL, COUNT, QUANTITY, MONEY = Type(Kind.BOOL), Type(Kind.COUNT), Type(Kind.QUANTITY), Type(Kind.MONEY)
 DURATION, INSTANT, RATIO, TEXT = Type(Kind.DURATION), Type(Kind.INSTANT), Type(Kind.RATIO), Type(Kind.TEXT)
 BOOK = {

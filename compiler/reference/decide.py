@@ -376,7 +376,7 @@ class Decision(Judge):
         events = self.reader.window(section, self.reader.value(clause.window, self.n))
         if isinstance(events, Unknown):
             return events
-        count = sum(matches(*(event.cell(name) for name in ("rule", "severity", "family"))) for event in events)
+        count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events)
         if section.name == "violations":
             count += sum(matches(one.id, one.info.severity, one.info.stage) for one in violated if one.info)
         elif verdict is Verdict.DENY:
@@ -391,7 +391,7 @@ class Decision(Judge):
             for action in (action for clause in node.clauses if isinstance(clause, ast.OnTrip) for action in clause.actions):
                 match action:
                     case ast.Cancel():
-                        yield Obligation(f"cancel_{action.which}_orders", trip.switch)
+                        yield Obligation("cancel_open_orders" if action.which == "opening" else "cancel_all_orders", trip.switch)
                     case ast.Flatten():
                         yield Obligation("flatten", trip.switch)
                     case ast.Notify():

@@ -125,7 +125,7 @@ class Facts:
                                     margin_free=(0.2, self.pick(AMOUNTS)), currency=(0.1, "USD"))},
             "market": {symbol: self._quote() for symbol in "ABC"},
             "instruments": {symbol: self._instrument() for symbol in "ABC"},
-            "positions": {symbol: {"quantity": self.pick(HELD)} for symbol in "ABC" if self.chance(0.6)},
+            "positions": {symbol: {"quantity": self.pick(HELD)} for symbol in "ABC" if self.chance(0.75 if symbol == "A" else 0.5)},
             "orders": [self._order(number) for number in range(self.pick((0, 0, 1, 1, 2, 3)))],
             "strategies": {name: self.some(open_trades=(0.6, self.rng.randrange(4)), pnl_7d=(0.6, self.pick(("-50", "0", "100"))),
                                            enabled=(0.5, self.chance(0.7))) for name in STRATEGIES},
@@ -138,7 +138,7 @@ class Facts:
         return document
 
     def _intent(self) -> Document:
-        action = self.pick(("open",) * 15 + ("close",) * 3 + ("adjust",) * 2 + ("transfer", "cancel", "noop"))
+        action = self.pick(("open",) * 24 + ("close",) * 3 + ("adjust",) * 3 + ("transfer", "cancel", "noop"))
         intent: Document = {"action": action, "symbol": self.pick("AABC"), "side": self.pick(("buy", "sell")), "strategy": self.pick(STRATEGIES),
                             "account": "main", **self.some(limit_price=(0.2, self.pick(PRICES)), leverage=(0.5, self.pick(("1", "2", "0.5"))),
                                                            order_type=(0.3, "limit"), reduce_only=(0.2, self.chance(0.5)))}
@@ -148,7 +148,7 @@ class Facts:
             intent["delta"] = self.pick(("", "-")) + self.pick(SIZES)
         elif action == "transfer":
             intent["amount"] = self.pick(AMOUNTS)
-        elif not (action == "close" and self.chance(0.5)) and not (action == "open" and "size SIZE" in self.policy.text and self.chance(0.5)):
+        elif not (action == "close" and self.chance(0.5)) and not (action == "open" and "size SIZE" in self.policy.text and self.chance(0.35)):
             intent["quantity"] = self.pick(SIZES)
         if "confidence" in self.policy.inputs:
             intent["confidence"] = self.pick(("0.5", "1", "0", "80%"))
@@ -353,6 +353,6 @@ class Facts:
 
 FAULTS: tuple[Callable[[Facts, Document], Document], ...] = (
     Facts._lose, Facts._lose, Facts._lose, Facts._lose_section, Facts._lose_key_field, Facts._lose_key_field, Facts._spoil, Facts._spoil_number,
-    Facts._out_of_range, Facts._old, Facts._ahead, Facts._divisor, Facts._divisor, Facts._forget, Facts._forget, Facts._switch, Facts._switch,
+    Facts._out_of_range, Facts._old, Facts._old, Facts._old, Facts._ahead, Facts._ahead, Facts._divisor, Facts._divisor, Facts._forget, Facts._forget, Facts._switch, Facts._switch,
     Facts._currency, Facts._currency, Facts._finer, Facts._finer, Facts._stranger, Facts._full_form, Facts._hedged, Facts._whole,
 )

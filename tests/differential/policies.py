@@ -204,7 +204,7 @@ class _Writer:
         items.extend(self._switch(switch) for switch in self.planned)
         if self.chance(0.22):
             items.append(self._waiver())
-        for number in range(self.rng.choice((0, 0, 0, 0, 1, 1, 2))):
+        for number in range(self.rng.choice((0, 0, 0, 0, 0, 0, 1, 1, 2))):
             items.append(self._size(number))
         if self.chance(0.12):
             items.append(self._answer())
@@ -559,7 +559,7 @@ class _Writer:
         if self.chance(0.4):
             floors = [floor for floor in (5, 10, 20, 50) if floor < most] or [1]
             steps.append(f"at least {self.rng.choice(floors)} USD else deny")
-        return f"size SIZE-{number * 10 + 10:03d} for {self.pick(('unsized', 'all opening', 'all opening'))} orders {{ " + "  ".join(steps) + " }"
+        return f"size SIZE-{number * 10 + 10:03d} for {self.pick(('unsized', 'unsized', 'unsized', 'all opening'))} orders {{ " + "  ".join(steps) + " }"
 
     def _answer(self) -> str:
         return f"answer {{ SCALE when {self.condition()}, NEW {self.pick(('otherwise', 'when intent.opening > 0'))} }}"

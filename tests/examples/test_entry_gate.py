@@ -104,4 +104,4 @@ def test_the_notional_is_shown_beside_the_margin() -> None:
 
 
 def test_every_decision_writes_its_line() -> None:
-    assert caplex.load(POLICY).decide(facts()).emitted == ("[ENTRY_POLICY_DECISION] BTCUSDT buy confidence=0.85 open=0",)
+    assert caplex.load(POLICY).decide(facts()).emitted == ("[ENTRY_POLICY_DECISION] BTCUSDT buy confidence=85% open=0",)
