@@ -229,8 +229,8 @@ class Bound:
         if action == "transfer":
             return Grid(self.lot, closing)
         book = self._book
-        given = [None if v is ABSENT else v for v in (book.max_quantity, book.min_quantity, book.min_notional)]
-        return Grid(self.lot, closing, *given, unit=book.order_value)
+        most, least, money = (None if v is ABSENT else v for v in (book.max_quantity, book.min_quantity, book.min_notional))
+        return Grid(self.lot, closing, most=most, least_quantity=least, least_notional=money, unit=book.order_value)
 
     # ── what a rule says at a size ───────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ from caplex.runtime.bind import Bound
 from caplex.runtime.grid import Grid, interval
 from caplex.runtime.plan import Plan, RulePlan, SizePlan, TripPlan
 from caplex.runtime.ruling import Ruling, Trip
-from caplex.runtime.values import UNLIMITED, Leaf, Unknown, less, merge
+from caplex.runtime.values import UNLIMITED, Leaf, Truth, Unknown, less, merge
 
 ZERO = Fraction(0)
 TRADING = frozenset({"open", "close", "adjust"})
@@ -226,9 +226,8 @@ def _switch(case: Case, rule: RulePlan) -> Standing:
     opening = rule.denies == "opening"
     standing = Standing(rule, "kept", case.n, case.c if opening else ZERO, monitored=_is_monitored(case, rule))
     assert rule.broken is not None
-    tripped, cap = merge(scope), case.c if opening else ZERO
-    if tripped is None:
-        tripped = rule.broken(case.bound.slots, case.n)
+    lost, cap = merge(scope), case.c if opening else ZERO
+    tripped: Truth = lost if lost is not None else rule.broken(case.bound.slots, case.n)
     if isinstance(tripped, Unknown):
         standing.state, standing.leaves = "unknown", tripped.leaves
     elif tripped:
@@ -274,8 +273,8 @@ def _confirmed(case: Case, rule: RulePlan, index: int, trip: TripPlan) -> bool:
         return True
     readings, since = case.bound.confirming(rule, index)
     if trip.confirm_readings:
-        return readings + 1 >= wanted
-    return since is not None and case.now - since >= wanted
+        return bool(readings + 1 >= wanted)
+    return since is not None and bool(case.now - since >= wanted)
 
 
 # ── what may go ahead ─────────────────────────────────────────────────────────────────────────────────

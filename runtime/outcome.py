@@ -263,8 +263,7 @@ def _reasons(case: Case, verdict: Verdict, held: list[Standing]) -> tuple[Reason
                                                      permitted=case.c if floored else cap))
     for sys, cap, leaves in case.extra_caps:
         if sys == "SYS-010" and cap < n:
-            place = (-2, 0) if front is None else (front, -1)
-            told.say(place, Reason(sys, "system", "SYS", "deny", severity="critical", permitted=cap), sys)
+            told.say((-2, 0) if front is None else (front, -1), Reason(sys, "system", "SYS", "deny", severity="critical", permitted=cap), sys)
         elif sys == "SYS-012":
             told.say((last, 3), _snapped("/intent/quantity", "over-close", cap), sys)
             told.need((last, 2), leaves, ZERO)
@@ -392,4 +391,3 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
 def _obligations(plan: Plan, trips: list[Trip]) -> tuple[Obligation, ...]:
     duties = {rule.id: rule.duties for rule in plan.rules if rule.kind == "switch"}
     return tuple(Obligation(do, trip.switch, channel) for trip in trips for do, channel in duties[trip.switch])
-

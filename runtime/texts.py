@@ -200,4 +200,3 @@ def _is_ratio(unit: Unit) -> bool:
 
 def _timelike(unit: Unit) -> bool:
     return isinstance(unit, Type) and unit.kind in (Kind.INSTANT, Kind.DURATION)
-

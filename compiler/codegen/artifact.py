@@ -96,4 +96,3 @@ def write(name: str, artifact: Artifact) -> None:
     except (OSError, pickle.PicklingError, RecursionError, TypeError, AttributeError):
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from caplex.compiler.codegen.expressions import NotFusable
 from caplex.compiler.codegen.link import link
-from caplex.compiler.codegen.scalar import Fused, NotFusable
+from caplex.compiler.codegen.scalar import Fused
 from caplex.compiler.codegen.traced import Traced
 from caplex.compiler.graph.dump import dump
 from caplex.compiler.graph.ir import RuleGraph, RuleNode, TripNode

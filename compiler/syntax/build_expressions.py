@@ -285,5 +285,3 @@ class Expressions(Core):
 
     def lone(self, c: Children) -> Any:
         return c[0]
-
-

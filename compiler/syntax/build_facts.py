@@ -238,5 +238,3 @@ class Facts(Expressions):
         return ast.Let(
             id=self._next(), span=self._span(c), name=name, type=type_, value=c[5], doc=self._doc(c[0].start_pos)
         )
-
-

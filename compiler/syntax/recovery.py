@@ -116,4 +116,3 @@ def _next_item(text: str, at: int, depth: int) -> int:
             if depth <= 0 and _WORD_NEXT.match(text, at):
                 return at
     return at
-

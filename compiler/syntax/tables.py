@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,8 @@ def _load(at_run_time: dict[str, Any]) -> Lark:
     if path is None:
         return _build(at_run_time, {})
     if (payload := _read(path)) is not None:
-        tables = Lark.__new__(Lark)
-        try:
-            return tables._load(io.BytesIO(payload), **at_run_time)
-        except Exception:
-            pass
+        with suppress(Exception):  # tables of another version of Lark, or damaged: they are built anew
+            return Lark.__new__(Lark)._load(io.BytesIO(payload), **at_run_time)
     built = _build(at_run_time, {})
     _write(path, built)
     return built
@@ -148,4 +146,3 @@ def _write(path: Path, built: Lark) -> None:
         os.replace(beside, path)
     except OSError:
         Path(beside).unlink(missing_ok=True)
-

@@ -48,6 +48,8 @@ QUIET = {
     "rebased, with a floor": SWITCH.format(
         "account.drawdown >= 10%", "rearm by 1 of \"risk\" on rearm rebase account.peak_equity to account.equity")
         + "\nlimit LOSS-090 { account.equity at least 50_000 USD else deny }",
+    "a price of any age, said so": "input curve { mid : price fresh always }\nrule EXP-010 { deny when curve.mid < 5 USD }",
+    "a check of the data that carries a code": 'rule ORD-010 code "BAD-PRICE" { require market.price > 0 }',
     "only people": SWITCH.format("account.day_loss >= 500 USD", "rearm by 2 of \"risk\" and 30min after trip"),
     "sized": "input desk { edge : ratio within 0..1  leverage : ratio above 0 }\n"
              "size SIZE-010 for unsized orders { start 20% of account.available times 3 at most 500 USD times desk.edge "
@@ -70,6 +72,29 @@ def test_the_written_out_drawdown_is_the_drawdown(codes: Callable[..., list[str]
 def test_examples_have_no_errors(path: Path) -> None:
     checked, problems = driver.check_path(path)
     assert checked is not None, [problem.message for problem in problems if problem.is_error]
+
+
+CHECKS = ("require market.price > 0", "require market.price > 0 and account.equity is known", "require 0 < market.price and market.price >= 0")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize(("stages", "attributes", "said"), [
+    ("DATA | EXP", "", []), ("KILL, DATA | LOSS, EXP", "", []), ("DATA, KILL | EXP", "", ["CAP702"]), ("EXP | DATA", "", ["CAP702"]),
+    ("DATA, EXP", "", ["CAP702"]), ("EXP, DATA", 'code "X"', []),
+])
+def test_the_recommended_check_of_the_data(check: str, stages: str, attributes: str, said: list[str]) -> None:
+    header = f'policy p {{ language 1 currency USD stages {stages} closing faces every rule unlimited loss unlimited exposure }}\n'
+    text = f"rule DATA-010 {attributes} {{ {check} }}\nlimit EXP-010 {{ intent.quantity at most 5 else deny }}"
+    checked, problems = driver.check_source(Source("p.cap", header + text))
+    assert checked is not None, problems
+    assert [problem.code.id for problem in problems] == said
+
+
+@pytest.mark.parametrize("effect", ["deny when market.price < 0", "require true", "require portfolio.gross >= 0 USD or intent.side == buy"])
+def test_what_is_no_check_of_the_data_is_told(effect: str) -> None:
+    header = 'policy p { language 1 currency USD stages DATA | EXP closing faces every rule unlimited loss unlimited exposure }\n'
+    text = f"rule DATA-010 {{ {effect} }}\nlimit EXP-010 {{ intent.quantity at most 5 else deny }}"
+    assert [problem.code.id for problem in driver.check_source(Source("p.cap", header + text))[1]] == ["CAP702"]
 
 
 DATED = (

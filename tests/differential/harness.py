@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from differential.facts import Document, Facts, plain, put
-from differential.policies import Policy, generate
-
 from caplex.compiler import reference
 from caplex.compiler.codegen.assemble import Assembler
 from caplex.compiler.codegen.scalar import Fused
@@ -23,6 +20,8 @@ from caplex.runtime.facts import World
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Ruling, Verdict
+from differential.facts import Document, Facts, plain, put
+from differential.policies import Policy, generate
 
 UNIT = 10**8
 

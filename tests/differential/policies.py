@@ -231,12 +231,12 @@ class _Writer:
             families.insert(self.rng.choice((0, 0, len(families))), "SYS")
         stages = families[0]
         for family in families[1:]:
-            stages += (" | " if self.chance(0.2) else ", ") + family
+            stages += (" | " if self.chance(0.14) else ", ") + family
         skippable = [family for family in families if family not in ("SYS", "KILL")]
         closing = "faces every rule"
         if not self.faces and skippable:
             chosen = [family for family in skippable if self.chance(0.75)] or skippable[:1]
-            closing = "skips " + ", ".join(chosen) + (" unless worse" if self.chance(0.3) else "")
+            closing = "skips " + ", ".join(chosen) + (" unless worse" if self.chance(0.2) else "")
         lines = ["version \"1\"", "language 1", "mode monitor" if self.chance(0.05) else "mode enforce", "currency USD",
                  f"timezone \"{self.pick(('UTC', 'UTC', 'America/New_York'))}\"", f"stages {stages}", f"closing {closing}",
                  "unlimited loss", "unlimited exposure",
@@ -392,7 +392,7 @@ class _Writer:
             parts.append(f"outcome {self.pick(('SHUT', 'TRIMMED'))}")
         if self.chance(0.12):
             parts.append(f"monitor {self.pick(('always', 'through ' + DATES[0], 'through ' + DATES[1], 'through ' + DATES[2]))}")
-        if overridable and self.chance(0.1):
+        if overridable and self.chance(0.07):
             parts.append("overridable by role \"desk\"")
         return " ".join(["", *parts])
 
@@ -404,7 +404,7 @@ class _Writer:
 
     def _breach(self) -> str:
         form = self.rng.randrange(20)
-        return "reduce" if form < 9 else "deny" if form < 14 else f"hold {self._approval()}" if form < 17 else "warn"
+        return "reduce" if form < 9 else "deny" if form < 15 else f"hold {self._approval()}" if form < 17 else "warn"
 
     def _limit(self) -> str:
         upper = self.chance(0.72)
@@ -429,20 +429,20 @@ class _Writer:
     def _rule(self) -> str:
         if self.chance(0.07):
             return self._act()
-        form = self.rng.randrange(10)
-        rule = self._id(("ORD", "EXP", "LOSS"), "rule" if form < 7 else "warning")
+        form = self.rng.randrange(12)
+        rule = self._id(("ORD", "EXP", "LOSS"), "rule" if form < 9 else "warning")
         sized = self.chance(0.5)
-        if form < 3:
+        if form < 4:
             effect = f"deny when {self._sized(SIZE_CONDITIONS) if sized else self.condition()}"
-        elif form < 5:
+        elif form < 6:
             effect = f"deny opening when {self._sized(SIZE_CONDITIONS) if sized else self.condition()}"
-        elif form < 7:
+        elif form < 9:
             effect = f"require {self._sized(SIZE_REQUIREMENTS) if sized else self.condition()}"
-        elif form < 8:
+        elif form < 10:
             effect = f"warn when {self._sized(SIZE_CONDITIONS) if sized else self.condition()}"
         else:
             effect = f"hold when {self._sized(SIZE_CONDITIONS) if sized else self.condition()} {self._approval()}"
-        return f"rule {rule}{self._attributes(overridable=form < 7)} {{ {self.when()}{effect}{self._because('no', '{intent.symbol}')} }}"
+        return f"rule {rule}{self._attributes(overridable=form < 9)} {{ {self.when()}{effect}{self._because('no', '{intent.symbol}')} }}"
 
     def _act(self) -> str:
         """A rule for what is no trade."""

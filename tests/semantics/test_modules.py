@@ -96,3 +96,50 @@ def test_an_import_that_brings_nothing_and_is_not_read_is_told(tmp_path):
     assert "CAP209" in [problem.code.id for problem in unread]
     read = driver.check_source(Source("p.cap", header + "limit EXP-010 { intent.quantity at most knobs.most else deny }"), base=tmp_path)[1]
     assert "CAP209" not in [problem.code.id for problem in read]
+
+
+EUR = 'policy p { language 1 currency EUR stages EXP, ORD closing faces every rule unlimited loss unlimited exposure overrides tightest wins }\n'
+DOLLARS = "setting most : money = 100_000 USD {}\nlimit EXP-010 {{ intent.notional at most most else deny }}"
+
+
+def test_a_default_that_is_replaced_may_be_in_another_currency(good):
+    checked = good("use stdlib.order_sanity as sanity (max_order_value = 50_000 EUR)", header=EUR)
+    assert checked.settings["sanity.max_order_value"].value == 50_000
+
+
+def test_so_may_a_dollar_sign_and_a_sum(good, tmp_path):
+    write(tmp_path, signs=DOLLARS.format("").replace("100_000 USD", "$100_000"), sums=DOLLARS.format("").replace("100_000 USD", "2 * (5 USD + 5 USD)"))
+    checked = good('use "signs.cap" as a (most = 5 EUR)\nuse "sums.cap" as b (most = 6 EUR)', header=EUR, base=tmp_path)
+    assert (checked.settings["a.most"].value, checked.settings["b.most"].value) == (5, 6)
+
+
+def test_a_default_in_another_currency_that_holds_says_where_to_replace_it(tmp_path):
+    from caplex.compiler import driver
+    from caplex.compiler.source import Source
+
+    write(tmp_path, dollars=DOLLARS.format(""))
+    for text, settings in (('use "dollars.cap" as d', {}), ('use "dollars.cap" as d', {"d.most": "5 EUR"})):
+        checked, problems = driver.check_source(Source("p.cap", EUR + text), base=tmp_path, settings=settings)
+        assert checked is None
+        found = {problem.code.id: problem.help for problem in problems if problem.is_error}
+        assert found["CAP306"] == "pass it in the policy's currency where `d` is imported: `use … as d (most = … EUR)`"
+
+
+def test_what_use_does_not_replace_is_still_looked_at(errors, tmp_path):
+    write(tmp_path, ranged=DOLLARS.format("within 1 USD..1_000_000 USD"), typed="setting most : money = 5\n" + DOLLARS.format("").partition("\n")[2],
+          lets="let base : money = 5 USD\n" + DOLLARS.format("").replace("100_000 USD", "base"),
+          tight=DOLLARS.format('lower is safer { tighten for symbol "X" = 5 USD }'))
+    expected = {"ranged": ["CAP306", "CAP306"], "typed": ["CAP311"], "tight": ["CAP306"], "lets": ["CAP306"]}
+    for name, codes in expected.items():
+        found = errors(f'use "{name}.cap" as m (most = 5 EUR)', header=EUR, base=tmp_path)
+        assert [code for code, _ in found if code.startswith("CAP3")] == codes, name
+
+
+def test_a_hard_default_in_another_currency_cannot_be_compared_and_is_refused(tmp_path):
+    from caplex.compiler import driver
+    from caplex.compiler.source import Source
+
+    write(tmp_path, dollars=DOLLARS.format("lower is safer hard"))
+    _, problems = driver.check_source(Source("p.cap", EUR + 'use "dollars.cap" as d (most = 5 EUR)'), base=tmp_path)
+    assert [(problem.code.id, problem.help) for problem in problems if problem.is_error] == [
+        ("CAP306", "it is `hard`: what replaces it must be compared with it, in one currency")]

@@ -64,3 +64,47 @@ def test_overrides_end_at_midnight_of_the_policy(good):
 
 def test_settings_defined_by_each_other_are_one_error(errors):
     assert [code for code, _ in errors(RULE + "setting a : ratio = b\nsetting b : ratio = a")] == ["CAP220"]
+
+
+TIGHTENED = ('setting cap : ratio = 10% lower is safer {} {{ tighten for symbol "X" = 5% loosen for symbol "Y" = 20% through 2026-03-31 approved by "CRO" }}\n'
+             "limit EXP-910 {{ abs(after.position.notional) at most cap of account.equity else reduce }}\n")
+
+
+@pytest.mark.parametrize(("given", "default", "tightened"), [("10%", 10, 5), ("7%", 7, 5), ("5%", 5, 5), ("2%", 2, 2), ("0%", 0, 0)])
+def test_a_tighten_never_undoes_a_safer_value_from_outside(good, given, default, tightened):
+    cap = good(TIGHTENED.format(""), settings={"cap": Outside(given, "--set")}).settings["cap"]
+    assert cap.value == Fraction(default, 100)
+    assert [override.value for override in cap.overrides] == [Fraction(tightened, 100), Fraction(20, 100)]  # the loosen is approved, and stays
+
+
+@pytest.mark.parametrize("given", ["30%", "unlimited"])
+def test_a_riskier_default_from_outside_leaves_the_overrides(good, given):
+    cap = good(TIGHTENED.format("open"), settings={"cap": given}).settings["cap"]
+    assert [override.value for override in cap.overrides] == [Fraction(5, 100), Fraction(20, 100)]
+
+
+def test_the_same_where_higher_is_safer_and_unlimited_is_a_value(good):
+    text = ('setting buffer : ratio = 10% higher is safer { tighten for symbol "X" = 15% }\n'
+            'setting most : quantity = unlimited lower is safer { tighten for symbol "X" = 15 units }\n'
+            "limit EXP-910 { account.available at least buffer of account.equity else deny }\nlimit EXP-920 { intent.quantity at most most else deny }\n")
+    found = good(text, settings={"buffer": "20%", "most": "9 units"}).settings
+    assert [found[name].overrides[0].value for name in ("buffer", "most")] == [Fraction(20, 100), Fraction(9)]
+
+
+def test_words_of_overrides_are_weighed_in_the_file_alone(good, errors):
+    text = ('setting cap : ratio = 10% lower is safer\nsetting double : ratio = cap * 2 lower is safer {{ tighten for symbol "X" = {} }}\n'
+            "limit EXP-910 {{ abs(after.position.notional) at most double of account.equity else reduce }}\n")
+    double = good(text.format("12%"), settings={"cap": "5%"}).settings["double"]
+    assert (double.value, double.overrides[0].value) == (Fraction(10, 100), Fraction(10, 100))
+    double = good(text.format("cap * 1.5"), settings={"cap": "5%"}).settings["double"]
+    assert (double.value, double.overrides[0].value) == (Fraction(10, 100), Fraction(75, 1000))
+    for settings in ({}, {"cap": "5%"}, {"double": "20%"}):
+        assert [code for code, _ in errors(text.format("25%"), settings=settings)] == ["CAP410"]
+
+
+def test_words_of_overrides_are_weighed_against_the_argument_of_use(good, errors, tmp_path):
+    (tmp_path / "m.cap").write_text('setting cap : ratio = 10% lower is safer { tighten for symbol "X" = 5% }\n'
+                                    "limit EXP-010 { abs(after.position.notional) at most cap of account.equity else reduce }\n", encoding="utf-8")
+    assert [code for code, _ in errors('use "m.cap" as m (cap = 4%)', base=tmp_path)] == ["CAP410"]
+    cap = good('use "m.cap" as m (cap = 6%)', base=tmp_path, settings={"m.cap": "4%"}).settings["m.cap"]
+    assert (cap.value, cap.overrides[0].value) == (Fraction(4, 100), Fraction(4, 100))

@@ -141,5 +141,3 @@ def test_damaged_programs_give_errors_and_never_exceptions() -> None:
             again, _ = parse(Source("t.cap", print_module(module)))
             assert again == module, text
     assert broken > 1500
-
-
