@@ -7,19 +7,19 @@ import marshal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from caplex.compiler import driver
 from caplex.compiler.codegen import artifact
-from caplex.compiler.codegen.assemble import Assembler
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.diagnostics.render import render
-from caplex.compiler.graph.build import build
-from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.source import Source
 from caplex.runtime.canonical import sha256_bytes as sha256
 from caplex.runtime.errors import PolicyError
 from caplex.runtime.policy import Policy
+
+if TYPE_CHECKING:
+    from caplex.compiler.semantics.model import CheckedModule
+
+# Parser and checker are imported where they are needed: a policy from the cache needs neither.
 
 Mode = Literal["enforce", "monitor"]
 Settings = Mapping[str, Any] | str | Path | None
@@ -45,6 +45,8 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
         kept = None
     if kept is not None:
         return _revive(kept.payload)
+    from caplex.compiler import driver
+
     checked, diagnostics = driver.check_path(file, settings=values, mode=mode)
     policy, payload, files = _compile(checked, diagnostics)
     if name:
@@ -54,6 +56,8 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
 
 def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mode: Mode | None = None) -> Policy:
     """The policy in *text*; *name* is what messages call it. Raises PolicyError."""
+    from caplex.compiler import driver
+
     values = resolve_settings(settings)
     checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
     return _compile(checked, diagnostics)[0]
@@ -64,11 +68,15 @@ compile_text = loads
 
 def check(*paths: str | Path) -> list[Diagnostic]:
     """Diagnostics of the policies in *paths*, in order; files only."""
+    from caplex.compiler import driver
+
     return [found for path in paths for found in driver.check_path(Path(path))[1]]
 
 
 def check_text(text: str, *, name: str = "policy.cap") -> list[Diagnostic]:
     """Diagnostics of the policy in *text*."""
+    from caplex.compiler import driver
+
     return driver.check_source(Source(name, text))[1]
 
 
@@ -84,6 +92,10 @@ def resolve_settings(settings: Settings) -> dict[str, Any]:
 
 
 def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic]) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
+    from caplex.compiler.codegen.assemble import Assembler
+    from caplex.compiler.diagnostics.render import render
+    from caplex.compiler.graph.build import build
+
     errors = [found for found in diagnostics if found.is_error]
     if checked is None or errors:
         message = "\n\n".join(render(found) for found in errors) or "the policy does not compile"

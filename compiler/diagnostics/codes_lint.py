@@ -13,7 +13,8 @@ ABOVE_WHOLE = Code(
 )
 NEVER_FIRES = Code(
     "CAP702", "never-fires", _W, "A rule that can never fire",
-    "By what is declared about its facts it is always kept: it guards nothing, and a reader believes that it does.",
+    "By what is declared about its facts it is always kept: it guards nothing, and a reader believes that it does. A `require` in a "
+    "stage that ends with a bar, or with a `code`, is a check that the facts are there, and is not meant.",
     "rule EXP-010 { deny when market.price < 0 }",
     "rule EXP-010 { deny when market.price < 5 USD }",
 )
@@ -50,9 +51,9 @@ UNUSED_SETTING = Code(
 )
 NO_FRESHNESS = Code(
     "CAP708", "price-without-freshness", _W, "A price of any age",
-    "An old price values positions and orders at what they were worth once.",
-    "input market { price : price fresh always }",
-    "input market { price : price fresh within 5s }",
+    "An old price values positions and orders at what they were worth once. Where any age will do, `fresh always` says so.",
+    "input curve { mid : price }",
+    "input curve { mid : price fresh within 5s  as_of : instant? }",
 )
 TITLE_DIFFERS = Code(
     "CAP709", "title-differs", _W, "A rule whose title says another number or another direction",
@@ -100,7 +101,7 @@ PAST_ITS_DATE = Code(
     "CAP716", "past-its-date", _W, "Something that has ended",
     "An exception or a trial that is over still reads as if it held.",
     "# caplex check --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-06-30 …",
-    "",
+    "# caplex check --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-12-31 …",
 )
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

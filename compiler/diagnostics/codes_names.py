@@ -57,11 +57,13 @@ UNUSED_IMPORT = Code(
     "CAP209", "unused-import", _W, "An import that nothing uses",
     "It suggests a control that is not there.",
     "use \"knobs.cap\" as knobs",
+    'use "knobs.cap" as knobs\nlimit EXP-010 { intent.quantity at most knobs.most else deny }',
 )
 IMPORT_CYCLE = Code(
     "CAP210", "import-cycle", _E, "Modules that import each other",
     "Neither could be read first.",
     "# a.cap\nuse \"b.cap\" as b\n# b.cap\nuse \"a.cap\" as a",
+    '# a.cap\nuse "shared.cap" as shared\n# b.cap\nuse "shared.cap" as shared',
 )
 UNKNOWN_FUNCTION = Code(
     "CAP211", "unknown-function", _E, "A function that does not exist",
@@ -121,6 +123,7 @@ LET_CYCLE = Code(
     "CAP220", "defined-by-itself", _E, "A definition that needs itself",
     "It has no value.",
     "let a = b + 1\nlet b = a + 1",
+    "let a = b + 1\nlet b = 1",
 )
 NOT_ROWS = Code(
     "CAP221", "not-rows", _E, "An aggregate over something that has no rows",
@@ -138,6 +141,7 @@ HEADER_IN_MODULE = Code(
     "CAP223", "header-in-module", _E, "An imported file with a policy header",
     "A header decides stages, currency and mode for the whole policy, so there is exactly one.",
     "use \"other_policy.cap\" as other",
+    'use "rules_of_both.cap" as rules   # what both policies hold in common, without a header',
 )
 NEVER_ABSENT = Code(
     "CAP224", "never-absent", _W, "A fallback for a field that is never absent",
@@ -155,6 +159,7 @@ TOO_DEEP = Code(
     "CAP226", "too-deep", _E, "Definitions or imports that nest too deeply",
     "Each step is harmless, all together no reader and no machine can follow them.",
     "let a1 = a0 + 1\nlet a2 = a1 + 1   # … and so on, two hundred times",
+    "let a2 = a0 + 2",
 )
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

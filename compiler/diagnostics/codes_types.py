@@ -37,7 +37,7 @@ INCOMPARABLE = Code(
 )
 CURRENCIES = Code(
     "CAP306", "mixed-currencies", _E, "Amounts in different currencies",
-    "Without an exchange rate the sum or comparison is wrong by that rate.",
+    "Without an exchange rate the sum or comparison is wrong by that rate. A module's default in another currency is replaced in `use`.",
     "rule LOSS-010 { deny when account.equity < 5_000 EUR }   # in a policy with `currency USD`",
     "rule LOSS-010 { deny when account.equity < 5_000 EUR * fx[\"EURUSD\"].rate }",
 )
@@ -117,6 +117,7 @@ MISPLACED_UNLIMITED = Code(
     "CAP322", "misplaced-unlimited", _E, "`unlimited` in arithmetic",
     "It is a bound or the value of a setting; nothing can be computed from it.",
     "let x = unlimited + 5",
+    "setting most : quantity = unlimited",
 )
 NOT_WHOLE = Code(
     "CAP323", "not-a-number-of-things", _E, "A count that is negative or not whole",

@@ -93,12 +93,14 @@ Binding = (
 
 @dataclass(frozen=True, slots=True)
 class OverrideInfo:
-    """One override, checked. *scopes* maps a dimension (``symbol``, ``strategy``, ``account``, ``venue``, or a section with an
+    """One override, checked. *value* is never looser than a default that was moved from outside, if it is a `tighten`; *written* is
+    what the policy alone says. *scopes* maps a dimension (``symbol``, ``strategy``, ``account``, ``venue``, or a section with an
     enumeration: ``regime.value``) to the text it must equal. *through_ns*: the first instant at which it no longer holds."""
 
     kind: Literal["set", "tighten", "loosen"]
     scopes: tuple[tuple[str, str], ...]
     value: Value
+    written: Value
     through: str | None
     until_ns: int | None
     approved_by: str | None
@@ -108,11 +110,13 @@ class OverrideInfo:
 
 @dataclass(frozen=True, slots=True)
 class SettingInfo:
-    """One setting, with its resolved default (after `use … (…)`, files, environment, `--set`)."""
+    """One setting, with its resolved default (after `use … (…)`, files, environment, `--set`) and, as *default*, the one that the
+    policy and its modules give it."""
 
     name: str
     type: Type
     value: Value
+    default: Value
     origin: str
     """policy · use · file … · environment · --set"""
     overrides: tuple[OverrideInfo, ...]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
@@ -61,6 +61,7 @@ class _Settings:
         self._arguments: dict[str, tuple[ast.Argument, Scope]] = {}
         self._ids = count(-1, -1)
         self._depth = 0
+        self._by_file: dict[str, Value] = {}
 
     def resolve(self) -> dict[str, SettingInfo]:
         for scope in self._entry.walk():
@@ -142,8 +143,7 @@ class _Settings:
         return one.value
 
     def _work_out(self, one: _One) -> None:
-        one.value = self._constant(one.node.value, one.type, one.scope, f"`{one.name}`")
-        default = one.value
+        default = one.value = self._default(one)
         if one.name in self._arguments:
             argument, scope = self._arguments[one.name]
             one.value = self._constant(argument.value, one.type, scope, f"`{one.name}`")
@@ -153,6 +153,32 @@ class _Settings:
             default = one.value
         if one.name in self._outside:
             self._move(one, default)
+
+    def _default(self, one: _One) -> Value:
+        """What its declaration says. Of a module, an amount in another currency than the policy's may be replaced in `use`.
+
+        Raises:
+            NotConstant: It has no value; that has been complained about.
+        """
+        problems, node = self._infer.problems, one.node
+        before = len(problems)
+        try:
+            return self._constant(node.value, one.type, one.scope, f"`{one.name}`")
+        except NotConstant:
+            told = problems[before:]
+            foreign = [problem for problem in told if _of_currencies(problem, node.value)] if one.scope.prefix else []
+            if not foreign:
+                raise
+            if one.name in self._arguments and not node.hard:
+                problems[before:] = [problem for problem in told if problem not in foreign]
+                if len(foreign) == len(told):
+                    return None
+                raise
+            help = "it is `hard`: what replaces it must be compared with it, in one currency" if node.hard else (
+                f"pass it in the policy's currency where `{one.scope.prefix[:-1]}` is imported: `use … as {one.scope.prefix.split('.')[-2]} "
+                f"({node.name.text} = … {self._infer.checked.policy.currency})`")
+            problems[before:] = [replace(problem, help=help) if problem in foreign else problem for problem in told]
+            raise
 
     def _constant(self, expr: ast.Expr, type_: Type, scope: Scope, what: str) -> Value:
         """The value of *expr* as a *type_*.
@@ -195,6 +221,28 @@ class _Settings:
                 return evaluate(inner, self._lookup)
             case _:
                 raise NotConstant(read)
+
+    def _as_written(self, expr: ast.Expr) -> Value:
+        """The value that *expr* has by the policy and its modules alone. The words of overrides are weighed by it."""
+
+        def lookup(read: ast.Read) -> Value:
+            match self._infer.checked.bindings.get(read.id):
+                case SettingBinding(name=name):
+                    return self._default_as_written(self._all[name])
+                case LetBinding(value=inner):
+                    return evaluate(inner, lookup)
+                case _:
+                    return self._lookup(read)
+
+        return evaluate(expr, lookup)
+
+    def _default_as_written(self, one: _One) -> Value:
+        if not self._outside or one.state != "done":
+            return one.value
+        if one.name not in self._by_file:
+            argument = self._arguments.get(one.name)
+            self._by_file[one.name] = self._as_written(argument[0].value if argument is not None else one.node.value)
+        return self._by_file[one.name]
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────
 
@@ -278,7 +326,7 @@ class _Settings:
                           if (info := self._override(one, override, low, high)) is not None)
         return SettingInfo(
             name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer,
-            hard=node.hard,
+            hard=node.hard, default=self._default_as_written(one),
             open=node.open, low=low, high=high, title=node.title, node=node,
         )
 
@@ -315,8 +363,11 @@ class _Settings:
             return None
         until = day_start(override.through.iso, self._infer.checked.policy.timezone,
                           later_days=1) if override.through else None
+        written = self._as_written(override.value) if self._outside else value
+        if override.kind == "tighten" and _greater(*((value, one.value) if one.node.safer == "lower" else (one.value, value))):
+            value = one.value  # moved from outside to a safer side than this one has: a `tighten` does not undo it
         return OverrideInfo(
-            kind=override.kind, scopes=tuple(scopes), value=value,
+            kind=override.kind, scopes=tuple(scopes), value=value, written=written,
             through=override.through.iso if override.through else None, until_ns=until,
             approved_by=override.approved_by, ticket=override.ticket, node=override,
         )
@@ -341,6 +392,12 @@ class _Settings:
                      "unknown dimension",
                      help=guess(name, known) or f"dimensions are {listing(known)}"))
         return None
+
+
+def _of_currencies(problem: Diagnostic, expr: ast.Expr) -> bool:
+    span, place = problem.span, expr.span
+    return (problem.code in (codes_types.CURRENCIES, codes_types.DOLLARS) and span is not None and span.source is place.source
+            and place.start <= span.start and span.end <= place.end)
 
 
 def _can_scope(section: SectionSpec) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from caplex.compiler import driver
 from caplex.compiler.semantics.coherence import past
 from caplex.compiler.semantics.stages import day_start
+from caplex.compiler.source import Source
 from tests.coherence.conftest import check_text
 
 ROOT = Path(__file__).parent.parent.parent

@@ -7,6 +7,7 @@ from caplex.compiler.diagnostics import codes_lint as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence.constraints import Term, possible
 from caplex.compiler.semantics.coherence.context import OF_BOUNDARY, Comparison, Context, denies
+from caplex.compiler.semantics.model import RuleInfo
 from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.shape import FLIPPED
 from caplex.compiler.syntax import ast
@@ -27,7 +28,7 @@ def dead(context: Context) -> Iterator[Diagnostic]:
             if node.when is not None and possible(context, context.knobs, [(node.when, True)]) is None:
                 place = node.when.span
                 yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", place, "is never true")
-            else:
+            elif not _checks_data(context, rule):
                 yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", place, "is always kept", help="by the ranges declared for what it reads")
         elif _always(context, node) and rule.monitor is None:
             yield at(codes.ALWAYS_FIRES, f"`{rule.id}` is broken by every intent", place, "is never kept",
@@ -47,6 +48,24 @@ def broken(node: ast.Rule | ast.Limit) -> list[Term]:
     if isinstance(node, ast.Limit):
         return [*guard, Comparison(node.measure, FLIPPED[OF_BOUNDARY[node.boundary]], node.bound)]
     return [*guard, (node.effect.condition, not isinstance(node.effect, ast.Require))]
+
+
+def _checks_data(context: Context, rule: RuleInfo) -> bool:
+    """``require market.price > 0`` in front of a bar, or with a code of its own: it is there for the reading, which denies."""
+    phases, node = context.checked.policy.phases, rule.node
+    ends = rule.phase < len(phases) - 1 and phases[rule.phase][-1:] == (rule.stage,)
+    return (ends or node.attributes.code is not None) and isinstance(node, ast.Rule) and isinstance(node.effect, ast.Require) and _reads(
+        node.effect.condition)
+
+
+def _reads(condition: ast.Expr) -> bool:
+    match condition:
+        case ast.Logic(operator="and", left=left, right=right):
+            return _reads(left) and _reads(right)
+        case ast.Compare(left=left, right=right):
+            return isinstance(left, ast.Read) is not isinstance(right, ast.Read)
+        case _:
+            return isinstance(condition, ast.IsKnown)
 
 
 def _always(context: Context, node: ast.Rule | ast.Limit) -> bool:

@@ -26,14 +26,14 @@ def _kind(setting: SettingInfo, override: OverrideInfo) -> Iterator[Diagnostic]:
     node, span, name = override.node, override.node.span, setting.name
     if (override.kind == "set") is (setting.safer is not None):
         if setting.safer is not None:
-            word = "tighten" if _riskier(setting, override.value) is not True else "loosen"
+            word = "tighten" if _riskier(setting, override.written) is not True else "loosen"
             yield at(codes.WRONG_OVERRIDE, f"`{name}` has a safer side, so an override says which way it goes", span, "`set` does not",
                      help=f"write `{word} for …`")
         else:
             yield at(codes.WRONG_OVERRIDE, f"`{name}` has no safer side that one could `{override.kind}` towards", span, "neither tighter nor looser",
                      help="write `set for …`, or declare `lower is safer` or `higher is safer`")
         return
-    riskier = _riskier(setting, override.value)
+    riskier = _riskier(setting, override.written)
     if override.kind == "tighten":
         if riskier is not False:
             yield at(codes.NOT_TIGHTER, f"this is {'looser than' if riskier else 'the same as'} the default of `{name}`", node.value.span,
@@ -64,13 +64,16 @@ def _side(setting: SettingInfo) -> str:
 
 
 def _riskier(setting: SettingInfo, value: Value) -> bool | None:
-    """Whether *value* is riskier than the default; None if it is the same or cannot be compared."""
-    if value == setting.value:
+    """Whether *value* is riskier than the default, both as the policy gives them: what is set from outside makes no word untrue.
+
+    None if it is the same or cannot be compared.
+    """
+    if value == setting.default:
         return None
-    if value is None or setting.value is None:  # `unlimited` is above every number
+    if value is None or setting.default is None:  # `unlimited` is above every number
         higher = value is None
-    elif isinstance(value, Fraction) and isinstance(setting.value, Fraction):
-        higher = value > setting.value
+    elif isinstance(value, Fraction) and isinstance(setting.default, Fraction):
+        higher = value > setting.default
     else:
         return None
     return higher is (setting.safer == "lower")

@@ -13,7 +13,7 @@ from caplex.runtime.schema import Kind
 
 
 def stale(context: Context) -> Iterator[Diagnostic]:
-    """A price that policies declare and read, or that values positions, without a bound on its age."""
+    """A price that policies declare and read, or that values positions, and of whose age nothing is said: `fresh always` says it."""
     read = {binding.field.path for binding in context.checked.bindings.values() if isinstance(binding, FieldBinding)} | {"market.price"}
     for _, module in context.modules():
         for item in module.items:
@@ -26,9 +26,10 @@ def stale(context: Context) -> Iterator[Diagnostic]:
                 spec = section.fields.get(declared.name.text)
                 if spec is None or spec.type.kind is not Kind.PRICE or spec.fresh_ns or spec.path not in read:
                     continue
-                if section.inputs or declared.fresh == "always":
+                if section.inputs and declared.fresh is None:
                     yield at(codes.NO_FRESHNESS, f"`{spec.path}` may be of any age", declared.span, "no bound on its age",
-                             help="write `fresh within 5s`" + ("" if "as_of" in section.fields else ", and supply `as_of : instant?`"))
+                             help="write `fresh within 5s`" + ("" if "as_of" in section.fields else " and supply `as_of : instant?`")
+                             + ", or `fresh always` if any age will do")
 
 
 CHECKS = (stale,)

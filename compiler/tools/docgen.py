@@ -1,0 +1,411 @@
+"""The reference pages, made from what the code says of itself: ``python -m caplex.compiler.tools.docgen [--check]``.
+
+One function a page, each from the table that the engine itself uses. What no table says (a function's meaning, the cure
+for a SYS reason) stands here beside the names, and a name without text or a text without a name fails.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+
+from caplex.compiler.diagnostics import catalogue
+from caplex.compiler.diagnostics.diagnostic import Code
+from caplex.compiler.semantics import builtins, schema
+from caplex.compiler.semantics.builtins import Derived
+from caplex.compiler.tools.pages import type_text
+from caplex.runtime.canonical import plain
+from caplex.runtime.layout import PLACES
+from caplex.runtime.schema import FieldSpec, Kind, SectionSpec
+
+HOME: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
+MADE: Final = "<!-- Made by `python -m caplex.compiler.tools.docgen`; a test holds it equal to the code. Do not edit. -->"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def page(title: str, purpose: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", MADE, purpose, *parts]) + "\n"
+
+
+def told(names: Iterable[str], texts: Mapping[str, str], what: str) -> list[tuple[str, str]]:
+    """Names in order, each with its text. A name without text, or a text without name, is a page that lies."""
+    wanted = list(dict.fromkeys(names))
+    assert set(wanted) == set(texts), f"{what}: {sorted(set(wanted) ^ set(texts))} stand in one place only"
+    return [(name, texts[name]) for name in wanted]
+
+
+# ── diagnostics ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def diagnostics() -> str:
+    families: dict[str, list[Code]] = {}
+    for code in catalogue.codes():
+        families.setdefault(catalogue.family(code), []).append(code)
+    parts = []
+    for family, codes in families.items():
+        parts.append(f"## {codes[0].id[:4]}xx: {family}")
+        rows = [(f"[{code.id}](#{code.id.lower()})", f"`{code.name}`", code.level.value, code.title) for code in codes]
+        parts.append(table(("code", "name", "level", "what"), rows))
+        parts += [_code(code) for code in codes]
+    return page(
+        "Diagnostics",
+        "Every finding that caplex can have about a policy or a document: its number, its name, why it is one, an example, and the cure.\n"
+        "`caplex explain CAP203` prints one of them. Numbers and names are never reused. How to read a finding: [errors](../howto/errors.md).",
+        *parts,
+    )
+
+
+def _code(code: Code) -> str:
+    fence = "json" if code.id.startswith("CAP9") else "cap"
+    # An anchor of its own: links stay good when a title is worded anew.
+    parts = [f'<a id="{code.id.lower()}"></a>', f"### {code.id}: {code.title}", f"`{code.name}`, {code.level.value}.", code.why]
+    if code.example:
+        parts.append(f"Avoid:\n\n```{fence} example\n{code.example}\n```")
+    if code.cure:
+        parts.append(f"Prefer:\n\n```{fence} example\n{code.cure}\n```")
+    return "\n\n".join(parts)
+
+
+# ── facts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+ABSENT_MEANS: Final = {
+    "account.net_flows_today": "none: 0",
+    "instrument.multiplier": "1",
+    "instrument.lot": "the header's `lot`; without one SYS-001",
+    "instrument.min_quantity": "no minimum",
+    "instrument.max_quantity": "no maximum",
+    "instrument.min_notional": "no minimum",
+    "fills.notional": "`quantity * price`",
+    "order_events.notional": "`quantity * price`",
+    "position.quantity": "in a row: unknown, SYS-001; no row: flat",
+}
+"""Where the engine itself gives a missing field a meaning (docs/spec.md, CAP-DERIVED, CAP-SNAP)."""
+
+_READS: Final = {
+    "state": "the same for every intent",
+    "intent": "depends on the intent, not on its size",
+    "size": "read at the size that is judged",
+    "outcome": "known after the verdict: texts, labels, emitted lines and properties only",
+}
+
+
+def facts() -> str:
+    known = schema.builtin()
+    paths = {spec.path for section in known.sections.values() for spec in section.fields.values()}
+    assert set(ABSENT_MEANS) <= paths, sorted(set(ABSENT_MEANS) - paths)
+    assert paths >= builtins.PLAIN_OPTIONAL
+    parts = [
+        "A field whose type ends in `?` is optional. Optional and missing is *absent*, which `is known` and `else` see.\n"
+        "Required and missing is *unknown*: SYS-001, and whatever reads it cannot be evaluated.\n"
+        "A value that is there and cannot be used is unknown in both cases: see [reasons](reasons.md).",
+        "*Attested* fields are vouched for by the host; all other fields of an intent are claims, and must not lift a limit.\n"
+        "*Neutral* is what a `test` takes where nothing is given.",
+    ]
+    for section in known.sections.values():
+        parts += _section(section)
+    parts += [
+        "## Computed fields",
+        "Never supplied; a document that brings them is unusable, but for the quantity of an intent and of a position.",
+        table(("field", "type", "read", "meaning"), [_derived(each) for each in builtins.DERIVED.values()]),
+        "## Computed fields of rows",
+        "Read through the variable of an aggregate, `sum(p.notional for p in positions)`.",
+        table(("field", "type", "meaning"),
+              [(f"`{each.name}`", type_text(each.type), each.doc) for row in builtins.ROW_DERIVED.values() for each in row]),
+    ]
+    return page(
+        "Facts",
+        "Every field that a policy may read: its type and range, how fresh it must be, who supplies it, and what it means if it is missing.\n"
+        "How to bring them along: [facts from your system](../howto/facts-from-your-system.md). "
+        "A policy adds sections of its own, or narrows these, with `input`.",
+        *parts,
+    )
+
+
+def _section(section: SectionSpec) -> list[str]:
+    rows = []
+    for spec in section.fields.values():
+        name = f"`{spec.path}`" + (" (attested)" if spec.attested else "")
+        fresh = f"{plain(Fraction(spec.fresh_ns, 10**9))}s" if spec.fresh_ns else ""
+        rows.append((name, _type(spec), _range(spec), fresh, spec.supplier, _neutral(spec), spec.doc, _missing(spec)))
+    head = ["field", "type", "range", "fresh within", "supplied by", "neutral", "meaning", "missing means"]
+    # A column that would be empty tells nothing.
+    kept = [index for index in range(len(head)) if index < 2 or any(row[index] for row in rows)]
+    shown = table([head[index] for index in kept], [[row[index] for index in kept] for row in rows])
+    return [f"## {section.name}", "\n".join(part for part in (section.doc, _place(section)) if part), shown]
+
+
+def _place(section: SectionSpec) -> str:
+    """Where the section lies in a document."""
+    place = PLACES.get(section.name, section.name)
+    match section.shape:
+        case "history":
+            word = next(word for word, name in builtins.EVENTS.items() if name == section.name)
+            kind = next(kind for kind, name in builtins.EVENT_OF.items() if name == section.name)
+            return (f"In a document: `history.events`, where `type` is `{kind}`. "
+                    f"In a policy: `{word}` in a window or a throttle, `{kind}` in a cooldown.")
+        case "list":
+            return f"In a document: `{place}`, a list of rows" + (", or rows by symbol." if place == "positions" else ".")
+        case "row":
+            own = f"; a bare read takes the row of the intent's {section.key}" if section.key in builtins.DIMENSIONS else ""
+            return f"In a document: `{place}`, rows by {section.key}{own}."
+        case _ if section.name == "account":
+            return "In a document: `account`, or `accounts` by name, of which the intent's is taken."
+        case _:
+            return f"In a document: `{place}`, one record."
+
+
+def _type(spec: FieldSpec) -> str:
+    return f"{type_text(spec.type)}{'?' if spec.optional else ''}"
+
+
+def _range(spec: FieldSpec) -> str:
+    if spec.above is not None and spec.high is None:
+        return f"above {plain(spec.above)}"
+    low = f"above {plain(spec.above)}" if spec.above is not None else plain(spec.low) if spec.low is not None else None
+    if low is None and spec.high is None:
+        return ""
+    return f"{low or '…'} to {plain(spec.high) if spec.high is not None else 'unlimited'}"
+
+
+def _neutral(spec: FieldSpec) -> str:
+    value = spec.neutral
+    return "" if value is None else plain(value) if isinstance(value, Fraction) else str(value)
+
+
+def _missing(spec: FieldSpec) -> str:
+    return ABSENT_MEANS.get(spec.path, "absent" if spec.optional else "unknown, SYS-001")
+
+
+def _derived(each: Derived) -> tuple[str, str, str, str]:
+    of = f" of `{each.type.of}`" if each.type.of else ""
+    return f"`{each.name}`", type_text(each.type) + of, _READS[each.reads], each.doc
+
+
+# ── built-in words ────────────────────────────────────────────────────────────────────────────────────
+
+_FUNCTIONS: Final = {
+    "abs": "`abs(x)`: the size of a number, without its sign.",
+    "max": "`max(a, b, …)`: the largest.",
+    "min": "`min(a, b, …)`: the smallest.",
+    "clamp": "`clamp(x, a..b)`: x, but no less than a and no more than b.",
+}
+_AGGREGATES: Final = {
+    "sum": "`sum(p.notional for p in positions)`: of nothing it is 0.",
+    "count": "`count(positions)`, `count(p for p in positions where p.quantity > 0 units)`: how many rows.",
+    "max": "`max(p.notional for p in positions)`: of nothing it is unknown, so guard it.",
+    "min": "`min(p.notional for p in positions)`: of nothing it is unknown, so guard it.",
+    "any": "`any(p.symbol == \"SPY\" for p in positions)`: true if one row is; of nothing false.",
+    "all": "`all(p.quantity > 0 units for p in positions)`: true if every row is; of nothing true.",
+}
+_ACTIONS: Final = {
+    "open": "Asks for `quantity`; without one the policy's `size` fills it.",
+    "close": "Asks for the closing leg, or for `quantity`. What exceeds the closing leg is cut unless `reduce_only` is false.",
+    "adjust": "Asks for a signed `delta`; its sign is the side.",
+    "transfer": "Asks for an `amount` of money; it has no closing leg.",
+    "cancel": "One act. Only rules that name it judge it; a switch never stops it.",
+    "noop": "One act that does nothing. Only rules that name it judge it.",
+}
+_EVENTS: Final = {
+    "orders": "Approved open, close and adjust intents, at their approval. Without a window the word means orders in flight.",
+    "fills": "Executions.",
+    "rejects": "Orders that the venue refused.",
+    "cancels": "Orders that were cancelled.",
+    "denials": "Intents that the policy denied.",
+    "violations": "Rules that were not kept at the size asked for.",
+    "stops": "Positions that a stop closed.",
+    "results": "What became of orders.",
+}
+_DIMENSIONS: Final = {
+    "symbol": "The instrument.",
+    "strategy": "Who had the idea.",
+    "account": "Whose money.",
+    "venue": "Where it is traded.",
+}
+
+
+def builtin_words() -> str:
+    singular = {section: kind for kind, section in builtins.EVENT_OF.items()}
+    events = [(f"`{word}`", f"`{singular[builtins.EVENTS[word]]}`", text) for word, text in told(builtins.EVENTS, _EVENTS, "events")]
+    actions = [(f"`{name}`", "yes" if name in builtins.DEFAULT_ACTIONS else "no", text) for name, text in told(builtins.ACTIONS, _ACTIONS, "actions")]
+    return page(
+        "Built-in words",
+        "The functions, aggregates, actions, events and dimensions that every policy has.\nFields are listed in [facts](facts.md).",
+        "## Functions",
+        table(("function", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.FUNCTIONS, _FUNCTIONS, "functions")]),
+        "## Aggregates",
+        "They go over the rows of a list or of a history, filtered with `where`, and cut to a window with `in last D` or `today`.\n"
+        "The inside of an aggregate does not read the size of the intent. One row that cannot be read makes the whole unknown.",
+        table(("aggregate", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.AGGREGATES, _AGGREGATES, "aggregates")]),
+        "## Actions",
+        "What an intent may be. `for open, transfer` after a rule's id says which it judges.",
+        table(("action", "judged unless a rule says otherwise", "meaning"), actions),
+        "## Events",
+        "What throttles count and windows hold; a cooldown waits after the last one, in the singular.",
+        table(("in a throttle or a window", "in a cooldown", "what it is"), events),
+        "## Dimensions",
+        "What overrides, `for each` and the scopes of switches go by.",
+        table(("dimension", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.DIMENSIONS, _DIMENSIONS, "dimensions")]),
+        "## Words in `because`",
+        table(("word", "meaning"), [(f"`{name}`", text) for name, text in told(
+            builtins.TOLD, {"observed": "What the rule measured.", "allowed": "The bound that it was held against."}, "told")]),
+        "## Types of ratio",
+        f"`{Kind.RATIO.value}` and plain numbers are one type that prints differently: `20%`, `25bp`, `2x`, `10pp` and `0.2` are numbers.",
+    )
+
+
+# ── commands ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def commands() -> str:
+    # By name: the command line stands above the tools, and a tool that imported it would turn the house upside down.
+    group = import_module("caplex.compiler.cli.main").commands
+    assert isinstance(group, click.Group)
+    context = click.Context(group, info_name="caplex")
+    parts = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        parts += _command(name, command)
+    statuses = {
+        0: "worked: ALLOW or MODIFY, no errors", 1: "worked, and the answer is no: DENY or HOLD, errors found",
+        2: "wrong usage, or input that cannot be used", 70: "a bug in caplex", 74: "reading or writing failed", 75: "try again", 130: "interrupted",
+    }
+    known = {int(status) for status in import_module("caplex.compiler.cli.output").Status}
+    assert known == set(statuses), known ^ set(statuses)
+    return page(
+        "Commands",
+        "What can be typed, and how a run ends.\n`caplex COMMAND --help` prints the same.",
+        *parts,
+        "## Exit status",
+        table(("status", "meaning"), [(str(number), text) for number, text in statuses.items()]),
+        "Results go to standard output, everything else to standard error.\n"
+        "Settings: a file gives way to `CAPLEX_SET_NAME` in the environment, and that to `--set`.",
+    )
+
+
+def _command(name: str, command: click.Command) -> list[str]:
+    text = (command.help or "").split("\n\n\b\n", 1)
+    parts = [f"## caplex {name}", " ".join(text[0].split())]
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    words = [_argument(each) for each in arguments]
+    parts.append("```text\n" + " ".join(["caplex", name, *(["[OPTIONS]"] if options else []), *words]) + "\n```")
+    if len(text) > 1:
+        parts.append("```text\n" + "\n".join(line.strip() for line in text[1].strip().splitlines()) + "\n```")
+    if options:
+        parts.append(table(("option", "meaning"), [(f"`{_option(each)}`", _meaning(each)) for each in options]))
+    return parts
+
+
+def _argument(param: click.Argument) -> str:
+    name = param.metavar or (param.name or "").upper()
+    return name if param.metavar or param.nargs == 1 else f"{name}…"
+
+
+def _option(param: click.Option) -> str:
+    names = ", ".join([*param.opts, *param.secondary_opts])
+    if param.is_flag:
+        return names
+    if param.metavar:
+        return f"{names} {param.metavar}"
+    return f"{names} {'|'.join(str(each) for each in param.type.choices)}" if isinstance(param.type, click.Choice) else f"{names} {param.type.name.upper()}"
+
+
+def _meaning(param: click.Option) -> str:
+    said = [param.help or ""]
+    if param.required:
+        said.append("Required.")
+    if param.multiple:
+        said.append("May stand more than once.")
+    if param.show_default and isinstance(param.default, str):
+        said.append(f"Default: `{param.default}`.")
+    return " ".join(part for part in said if part)
+
+
+# ── SYS reasons ───────────────────────────────────────────────────────────────────────────────────────
+
+REASONS: Final = (
+    ("SYS-001", "missing, or unusable as a whole", "A required fact is missing, or the document has a key that nobody knows.",
+     "Supply the field that the path names, or mend the key; free keys lie under `tags` or begin with `x_`."),
+    ("SYS-002", "stale", "A fact is older than its freshness bound. At the bound exactly it is fresh.",
+     "Send a newer row, or declare with `input … fresh within` how old it may be."),
+    ("SYS-003", "from the future", "A row is stamped more than 500 ms after `now`.",
+     "Set the clocks right; stamp `now` when the document is finished."),
+    ("SYS-004", "out of range", "A value lies outside its declared range: a price of 0, a quantity below 0; or there is nothing to close.",
+     "Mend the value; a range of your own can only be narrower."),
+    ("SYS-005", "not a decimal, or of another type", "A value is NaN, infinite, `1,000`, true where a number is wanted, longer than 400 digits, or no member of its list.",
+     "Send decimals as texts of digits: `\"1000.5\"`."),
+    ("SYS-006", "divisor zero or negative", "An expression divides by a number that is not above 0.",
+     "Guard the rule with `when`, or declare the divisor's range above 0."),
+    ("SYS-007", "incomplete history", "A window reaches further back than `history.complete_from`.",
+     "Load the history from before the window, and say so in `complete_from`."),
+    ("SYS-008", "switch unreadable", "The document has no `switches`, or a state is neither `armed` nor `tripped`. The switch is judged as tripped.",
+     "Send `switches`; `{}` says that none is tripped."),
+    ("SYS-009", "journal", "The engine could not write its journal. A pure decision never gives it.",
+     "Make room, or mend the disk; nothing that was not recorded goes ahead."),
+    ("SYS-010", "not in effect", "`now` lies outside the policy's `effective` dates.",
+     "Release a policy for today; what is held may go unless the header says `then deny all`."),
+    ("SYS-011", "id used for something else", "An intent came again under its id with other content. A pure decision never gives it.",
+     "Give every intent an id of its own."),
+    ("SYS-012", "snapped", "Rounding down to what can be traded took something away, or a close asked for more than can be closed.",
+     "Ask for multiples of the lot, within the instrument's minimum and maximum."),
+    ("SYS-013", "currency", "A money or a price is in another currency than the policy's, and there is no rate.",
+     "Send the pair in `fx`, as `{\"EURUSD\": {\"rate\": \"1.08\"}}`; the inverse pair does as well."),
+    ("SYS-014", "unreconciled", "The engine's book and the venue's differ. A pure decision never gives it.",
+     "Reconcile, then ask again."),
+)
+
+
+def reasons() -> str:
+    assert [row[0] for row in REASONS] == [f"SYS-{number:03}" for number in range(1, 15)]
+    return page(
+        "SYS reasons",
+        "Why a fact could not be used, or the engine itself takes something away.\n"
+        "Their ids are fixed, the same in every policy, and no policy declares one. Their severity is `critical`.",
+        table(("id", "what", "meaning", "cure"), REASONS),
+        "One reason is given for each reading, and lists the rules that needed it.\n"
+        "It stands where `SYS` stands in `stages`; if that is not there, at the first rule that needed the reading, whose `code` and `outcome` it takes.\n"
+        "A rule that cannot be evaluated lets through the closing leg where closing skips its stage, and otherwise nothing.",
+    )
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "diagnostics.md": diagnostics, "facts.md": facts, "builtins.md": builtin_words, "commands.md": commands, "reasons.md": reasons,
+}
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    return {name: make() for name, make in PAGES.items()}
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; name the pages that differ from what the code says now.")
+def main(check: bool) -> None:
+    """Write docs/reference, or check it."""
+    if not HOME.parent.is_dir():
+        raise click.UsageError("the pages are made in a checkout: there is no docs folder here")
+    differ = [name for name, text in pages().items() if not (HOME / name).is_file() or (HOME / name).read_text(encoding="utf-8") != text]
+    if check:
+        for name in differ:
+            click.echo(f"docs/reference/{name} is not what the code says", err=True)
+        sys.exit(int(bool(differ)))
+    HOME.mkdir(exist_ok=True)
+    for name in differ:
+        (HOME / name).write_text(pages()[name], encoding="utf-8", newline="\n")
+        click.echo(f"docs/reference/{name}")
+
+
+if __name__ == "__main__":
+    main()
