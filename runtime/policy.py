@@ -14,7 +14,7 @@ from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
-from caplex.runtime.ruling import Reason, RuleTrace, Ruling, Verdict
+from caplex.runtime.ruling import Approval, Effect, Reason, RuleTrace, Ruling, Shown, Verdict
 
 PLACES = 8
 _ALLOW, _MODIFY, _DENY, _NOTHING = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY, Decimal(0)
@@ -156,6 +156,14 @@ class Policy:
     def message(self, bound: Bound, ruling: Ruling, reason: Reason) -> str | None:
         """The rule's `because`, filled in after the verdict; None if it has none."""
         return tracing.message(self.plan, bound, reason, ruling.if_approved or ruling.quantity)
+
+    def reason_of(self, rule: str, effect: Effect, observed: Shown, limit: Shown) -> Reason:
+        """What the rule would give as a reason if it took something away: for warnings and monitored rules."""
+        plan = next(each for each in self.plan.rules if each.id == rule)
+        role, quorum, _ = plan.approval or ("", 1, None)
+        return Reason(rule, plan.kind, plan.stage, effect, title=plan.title or None, severity=plan.severity, observed=observed,
+                      comparison=plan.comparison or None, limit=limit, unit=plan.unit if plan.comparison else None,
+                      approval=Approval(role, quorum) if effect == "hold" else None)
 
     def sized(self, rule: str) -> bool:
         """Does the rule measure what the order would lead to?"""

@@ -10,7 +10,7 @@ from caplex.runtime.clock import format_instant
 from caplex.runtime.facts import Facts
 from caplex.runtime.messages import data_code, default_message
 from caplex.runtime.reading import Unreadable, number, read, shown
-from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, Trip, Verdict
+from caplex.runtime.ruling import Effect, LimitSource, Reason, RuleTrace, Ruling, Shown, Trip, Verdict
 from caplex.runtime.schema import FieldSpec, Kind, Type
 from caplex.runtime.texts import plain_pair, plain_value, unit_name
 from caplex.runtime.values import ABSENT, Leaf
@@ -48,6 +48,9 @@ class Teller(Protocol):
     def message(self, bound: Any, ruling: Ruling, reason: Reason) -> str | None:
         """The rule's `because`, filled in; None if it has none."""
 
+    def reason_of(self, rule: str, effect: Effect, observed: Shown, limit: Shown) -> Reason:
+        """What the rule would give as a reason if it took something away."""
+
     def sized(self, rule: str) -> bool:
         """Whether the rule measures what the order would lead to."""
 
@@ -78,8 +81,10 @@ def tell(policy: Teller, facts: Facts, bound: Any, ruling: Ruling, case: Any) ->
         told["hold"] = _hold(ruling)
     traces = {trace.rule: trace for trace in policy.traces(bound, ruling, case)} if ruling.reasons else {}
     told["reasons"] = [_reason(policy, bound, ruling, reason, traces.get(reason.rule), intent) for reason in ruling.reasons]
-    told["warnings"] = [{"code": None, "rule": w.rule, **_numbers(w.observed, w.limit), "path": None} for w in ruling.warnings]
-    told["monitored"] = [{"rule": m.rule, "effect": m.effect, **_numbers(m.observed, m.limit)} for m in ruling.monitored]
+    told["warnings"] = [{"code": None, "rule": w.rule, **_beside(policy, bound, ruling, policy.reason_of(w.rule, "deny", w.observed, w.limit)), "path": None}
+                        for w in ruling.warnings]
+    told["monitored"] = [{"rule": m.rule, "effect": m.effect, **_beside(policy, bound, ruling, policy.reason_of(m.rule, m.effect, m.observed, m.limit))}
+                         for m in ruling.monitored]
     told["violated"] = list(ruling.violated)
     told["emitted"] = list(ruling.emitted)
     told["shadows"] = []
@@ -195,6 +200,12 @@ def _numbers(observed: Any, limit: Any, unit: Any = None) -> dict[str, Any]:
     said: dict[str, Any] = {"observed": seen.text if seen else None, "limit": bound.text if bound else None}
     exact = {name: part.exact for name, part in (("observed", seen), ("limit", bound)) if part is not None and part.exact}
     return {**said, "exact": exact} if exact else said
+
+
+def _beside(policy: Teller, bound: Any, ruling: Ruling, reason: Reason) -> dict[str, Any]:
+    """A rule that spoke and took nothing away: what it saw, in words and numbers."""
+    message = policy.message(bound, ruling, reason) or default_message(reason, ruling, policy.currency, sized=policy.sized(reason.rule))
+    return {"title": reason.title, "severity": reason.severity, "message": message, **_numbers(reason.observed, reason.limit, reason.unit)}
 
 
 def _reason(policy: Teller, bound: Any, ruling: Ruling, reason: Reason, trace: RuleTrace | None, intent: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,11 +77,12 @@ def tell_decision(told: dict[str, Any]) -> str:
     amount = f"{size}" if of in (None, size) else f"{size} of {of}"
     words = [told["verdict"], told.get("side"), amount if told["verdict"] in PERMITS else of, told.get("symbol")]
     lines = ["  ".join([words[0], " ".join(str(word) for word in words[1:] if word is not None)]).rstrip()]
-    reasons = [*told.get("reasons", ()), *told.get("warnings", ())]
-    column = max((len(reason["rule"]) for reason in reasons), default=0)
-    for reason in reasons:
-        title = f"{reason['title']}: " if reason.get("title") else ""
-        lines.append(f"  {reason['rule']:<{column}}  {title}{reason['message']}")
+    parts = (("", "reasons"), ("warning: ", "warnings"), ("monitored: ", "monitored"))
+    reasons = [(mark, reason) for mark, part in parts for reason in told.get(part, ())]
+    column = max((len(reason["rule"]) for _, reason in reasons), default=0)
+    for mark, reason in reasons:
+        title = f"{reason['title']}: " if reason.get("title") and not reason["message"].startswith(reason["title"]) else ""
+        lines.append(f"  {reason['rule']:<{column}}  {mark}{title}{reason['message']}")
     from caplex.compiler.diagnostics.render import visible
 
     return "\n".join(visible(line) for line in lines)

@@ -137,50 +137,34 @@ NOT_WHOLE = Code(
 TOO_LARGE = Code(
     "CAP130", "file-too-large", _E, "A file above 4 MiB",
     "A policy of that size is a mistake or an attack; rules that belong together are parted into modules.",
-    "caplex check everything.cap   # 6 MiB",
-    'use "loss.cap" as loss',
 )
 TOO_DEEP = Code(
     "CAP131", "nested-too-deeply", _E, "An expression nested more than a hundred deep",
     "Nobody can review it, and programs that walk it could run out of stack.",
-    "rule EXP-010 { deny when ((((((((   # … and a hundred more",
-    "let burst = intent.quantity > 5\nrule EXP-010 { deny when burst }",
 )
 LITERAL_TOO_LONG = Code(
     "CAP132", "literal-too-long", _E, "A number or text beyond any use",
     "Numbers have at most 400 digits, texts at most 10 000 characters.",
-    "setting most : quantity = 1000000000   # … and four hundred more digits",
-    "setting most : quantity = unlimited",
 )
 FORBIDDEN_CHARACTER = Code(
     "CAP133", "forbidden-character", _E, "A character that may not stand in a policy, not even in a comment",
     "Characters that turn the direction of writing, or cannot be seen, make a policy read otherwise than it is.",
-    "rule EXP-010 { deny when intent.quantity > 5 }   # U+202E stands here, and turns what follows it around",
-    "rule EXP-010 { deny when intent.quantity > 5 }",
 )
 NO_SUCH_FILE = Code(
     "CAP140", "no-such-file", _E, "A file that is not there",
     "A policy that was not found guards nothing.",
-    "caplex check dsek.cap",
-    "caplex check desk.cap",
 )
 NOT_A_FILE = Code(
     "CAP141", "not-a-file", _E, "A folder where a file is wanted",
     "A folder may hold several policies; one must be named.",
-    "caplex check policies/",
-    "caplex check policies/desk.cap",
 )
 NOT_TEXT = Code(
     "CAP142", "not-utf8", _E, "A file that is not UTF-8 text",
     "Read in another encoding, names and amounts could change.",
-    "caplex check desk.cap   # saved as Latin-1",
-    "iconv -f latin1 -t utf-8 desk.cap > desk_utf8.cap",
 )
 UNREADABLE = Code(
     "CAP143", "unreadable-file", _E, "A file that cannot be read",
     "The operating system refused; nothing is assumed about what the file says.",
-    "caplex check desk.cap   # its mode is 000",
-    "chmod u+r desk.cap",
 )
 
 CODES: tuple[Code, ...] = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from caplex.compiler.diagnostics import codes_names as codes
 from caplex.compiler.diagnostics import codes_stages, codes_types
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.semantics import builtins, units
+from caplex.compiler.semantics import builtins, meant, units
 from caplex.compiler.semantics.builtins import DERIVED, Reads
 from caplex.compiler.semantics.model import (
     Binding,
@@ -157,7 +157,7 @@ class Resolver:
         if key not in self._facts:
             self._facts[key] = self._find(key)
         fact = self._facts[key]
-        return self._unknown_field(expr, key) if fact is None else self._use(expr, fact, absent=absent)
+        return self.say(meant.unknown_field(expr, key, self.checked.schema, self.scope)) if fact is None else self._use(expr, fact, absent=absent)
 
     def _find(self, path: tuple[str, ...]) -> Fact | None:
         dotted = ".".join(path)
@@ -233,7 +233,7 @@ class Resolver:
                                help=f"its fields are {listing(section.fields)}"))
         found = section.fields.get(rest[0].name)
         if found is None:
-            return self._unknown_field(expr, (expr.name, rest[0].name))
+            return self.say(meant.unknown_field(expr, (expr.name, rest[0].name), self.checked.schema, self.scope))
         self.expect(first.key, units.PLAIN_TYPES.get(section.key or "symbol", units.TEXT),
                     f"the key of `{section.name}`")
         type_ = found.type
@@ -311,17 +311,7 @@ class Resolver:
                                expr.span, "unknown member",
                                help=guess(name, want.members)))
         return self.say(at(codes.UNKNOWN_NAME, f"nothing is named `{name}`", expr.span, "unknown name",
-                           help=self._suggest_word(name)))
-
-    def _suggest_word(self, name: str) -> str | None:
-        owners = [section.name for section in self.checked.schema.sections.values()
-                  if name in section.fields and section.shape in ("one", "row")]
-        owners += [derived.rpartition(".")[0] for derived in DERIVED if derived.rpartition(".")[2] == name
-                   and derived.count(".") == 1]
-        if owners:
-            return f"did you mean `{owners[0]}.{name}`?"
-        scalars = [section.name for section in self.checked.schema.sections.values() if section.scalar]
-        return guess(name, (*self.scope.settings, *self.scope.lets, *scalars, *self.place.rows, "now"))
+                           help=meant.word(name, self.checked.schema, self.scope, self.place.rows)))
 
     def _told(self, expr: ast.Read) -> Type:
         if self.place.told is None:
@@ -416,30 +406,3 @@ class Resolver:
         if section is None or path in DERIVED:
             return False
         return section.name == "intent" or (section.shape == "row" and section.key not in dimensions)
-
-    # ── what was meant ───────────────────────────────────────────────────────────────────────────────
-
-    def _unknown_field(self, expr: ast.Read, path: tuple[str, ...]) -> Type:
-        dotted = ".".join(path)
-        section = self.checked.schema.sections.get(path[0])
-        if section is not None and section.shape in ("list", "history"):
-            return self.say(at(codes.INCOMPLETE_READ, f"`{path[0]}` has many rows", expr.span, "which row?",
-                               help=f"aggregate over them: `sum(x.{path[-1]} for x in {path[0]})`"))
-        fields = [f"{path[0]}.{name}" for name in section.fields] if section is not None else []
-        fields += [name for name in DERIVED if name.startswith(path[0] + ".")]
-        # Compared without the section that they share, which would make everything look near.
-        own = near(dotted.partition(".")[2], [name.partition(".")[2] for name in fields])
-        found = f"{path[0]}.{own}" if own is not None else near(dotted,
-                                                                self._paths()) if not fields or len(path) != 2 else None
-        if found is None and fields:
-            return self.say(at(codes.UNKNOWN_FIELD, f"no field is named `{dotted}`", expr.span, "unknown field",
-                               help=f"`{path[0]}` has {listing([field.partition('.')[2] for field in fields])}"))
-        return self.say(at(codes.UNKNOWN_FIELD, f"no field is named `{dotted}`", expr.span, "unknown field",
-                           help=f"did you mean `{found}`?" if found else None))
-
-    def _paths(self) -> list[str]:
-        paths = [f"{section.name}.{name}" for section in self.checked.schema.sections.values()
-                 if section.shape in ("one", "row") for name in section.fields]
-        aliases = [f"{alias}.{name}" for alias,
-                   scope in self.scope.imports.items() for name in (*scope.settings, *scope.lets)]
-        return [*paths, *DERIVED, *aliases]

@@ -222,8 +222,11 @@ class _Settings:
             case _:
                 raise NotConstant(read)
 
-    def _as_written(self, expr: ast.Expr) -> Value:
-        """The value that *expr* has by the policy and its modules alone. The words of overrides are weighed by it."""
+    def _as_written(self, expr: ast.Expr, now: Value) -> Value:
+        """The value that *expr* has by the policy and its modules alone; *now* is the one it has, and stays if it has no other.
+
+        The words of overrides are weighed by it.
+        """
 
         def lookup(read: ast.Read) -> Value:
             match self._infer.checked.bindings.get(read.id):
@@ -234,14 +237,17 @@ class _Settings:
                 case _:
                     return self._lookup(read)
 
-        return evaluate(expr, lookup)
+        try:
+            return evaluate(expr, lookup) if self._outside else now
+        except NotConstant:
+            return now
 
     def _default_as_written(self, one: _One) -> Value:
-        if not self._outside or one.state != "done":
+        if one.state != "done":
             return one.value
         if one.name not in self._by_file:
             argument = self._arguments.get(one.name)
-            self._by_file[one.name] = self._as_written(argument[0].value if argument is not None else one.node.value)
+            self._by_file[one.name] = self._as_written(argument[0].value if argument is not None else one.node.value, one.value)
         return self._by_file[one.name]
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────
@@ -363,7 +369,7 @@ class _Settings:
             return None
         until = day_start(override.through.iso, self._infer.checked.policy.timezone,
                           later_days=1) if override.through else None
-        written = self._as_written(override.value) if self._outside else value
+        written = self._as_written(override.value, value)
         if override.kind == "tighten" and _greater(*((value, one.value) if one.node.safer == "lower" else (one.value, value))):
             value = one.value  # moved from outside to a safer side than this one has: a `tighten` does not undo it
         return OverrideInfo(

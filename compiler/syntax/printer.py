@@ -20,6 +20,7 @@ from caplex.compiler.syntax.expression_printer import (
     show_read,
     show_template,
 )
+from caplex.compiler.syntax.rule_printer import show_action, show_because, show_head, show_names, show_rule, show_tail
 
 __all__ = ["print_module", "show"]
 
@@ -43,10 +44,6 @@ def _block(head: str, lines: Iterator[str] | list[str]) -> Iterator[str]:
         yield "}"
     else:
         yield head + " { }"
-
-
-def _names(names: tuple[ast.Name, ...]) -> str:
-    return ", ".join(name.text for name in names)
 
 
 # ── header ────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +74,7 @@ def _header_clause(clause: ast.HeaderClause) -> str:
             until = "" if through is None else f" through {through.iso}"
             return f"effective {start.iso}{until}, then deny {then_deny}"
         case ast.Stages(phases=phases):
-            return "stages " + " | ".join(_names(phase) for phase in phases)
+            return "stages " + " | ".join(show_names(phase) for phase in phases)
         case ast.OverridesBy(order=order):
             return "overrides by " + " > ".join(name.text for name in order)
         case ast.UnlimitedClause(what=what):
@@ -87,7 +84,7 @@ def _header_clause(clause: ast.HeaderClause) -> str:
         case ast.IdempotencyKeep(keep=keep):
             return f"idempotency keep {duration(keep.nanoseconds)}"
         case ast.ClosingSkips(families=families, unless_worse=unless_worse):
-            return f"closing skips {_names(families)}" + (" unless worse" if unless_worse else "")
+            return f"closing skips {show_names(families)}" + (" unless worse" if unless_worse else "")
         case _:
             return _FIXED_CLAUSES[type(clause)]
 
@@ -121,12 +118,12 @@ def _item(item: ast.Item) -> Iterator[str]:
             yield f"let {name.text}{'' if type_ is None else ' : ' + _type(type_)} = {show(value)}"
         case ast.Rule() | ast.Limit() | ast.Throttle() | ast.Cooldown() | ast.KillSwitch():
             yield from _doc(item.doc)
-            yield from _block(*_rule_item(item))
+            yield from _block(*show_rule(item))
         case ast.Waiver():
             yield from _waiver(item)
         case ast.Size():
             yield from _doc(item.doc)
-            yield from _block(f"size {_head(item)} for {item.reach} orders", [_size_step(step) for step in item.steps])
+            yield from _block(f"size {show_head(item)} for {item.reach} orders", [_size_step(step) for step in item.steps])
         case ast.Allocate(name=name, across=across, clauses=clauses, doc=doc):
             yield from _doc(doc)
             yield from _block(f"allocate {name.text} across {across.text}", [_allocate_clause(clause) for clause in clauses])
@@ -155,7 +152,7 @@ def _type(ref: ast.TypeRef) -> str:
     if ref.name == "set of":
         text = f"set of {ref.element}"
     elif ref.name == "one of":
-        text = f"one of {_names(ref.members)}"
+        text = f"one of {show_names(ref.members)}"
     else:
         text = ref.name if ref.currency is None else f"{ref.name}({ref.currency})"
     return text + ("?" if ref.optional else "")
@@ -216,178 +213,12 @@ def _grants(granted: ast.Override | ast.Waiver) -> str:
     return text + ("" if granted.ticket is None else f" ticket {quoted(granted.ticket)}")
 
 
-# ── rules ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _head(rule: ast.RuleItem | ast.Size) -> str:
-    return rule.rule_id.text + ("" if rule.title is None else f" {quoted(rule.title)}")
-
-
-def _attributes(attributes: ast.Attributes) -> str:
-    parts = []
-    if attributes.actions:
-        parts.append(f"for {_names(attributes.actions)}")
-    if attributes.severity is not None:
-        parts.append(f"severity {attributes.severity}")
-    parts += [f"{word} {quoted(label.text)}" for word, label in (("code", attributes.code), ("outcome", attributes.outcome)) if label]
-    if attributes.cites is not None:
-        parts.append(f"cites {quoted(attributes.cites)}")
-    if attributes.monitor is not None:
-        parts.append("monitor always" if isinstance(attributes.monitor, str) else f"monitor through {attributes.monitor.iso}")
-    if attributes.overridable_by is not None:
-        parts.append(f"overridable by role {quoted(attributes.overridable_by)}")
-    return "".join(f" {part}" for part in parts)
-
-
-def _rule_item(rule: ast.RuleItem) -> tuple[str, list[str]]:
-    """Head and body."""
-    head = f"{_head(rule)}{_attributes(rule.attributes)}"
-    if isinstance(rule, ast.KillSwitch):
-        targets = "".join(f" {_target(target)}" for target in rule.targets)
-        return f"kill switch {head}{targets}", [_switch_clause(clause) for clause in rule.clauses]
-    lines = [] if rule.when is None else [f"when {show(rule.when)},"]
-    match rule:
-        case ast.Rule(effect=effect):
-            word = "rule"
-            lines.append(_effect(effect))
-        case ast.Limit():
-            word = "limit"
-            lines.append(_limit(rule))
-        case ast.Throttle():
-            word = "throttle"
-            lines.append(_throttle(rule))
-        case ast.Cooldown():
-            word = "cooldown"
-            lines.append(
-                f"deny during {show_at(rule.during, Level.SUM)} after last {rule.event.text}{_each(rule.each)}{_where(rule.where)}"
-            )
-    return f"{word} {head}", lines + _because(rule.because)
-
-
-def _because(because: ast.Template | None) -> list[str]:
-    return [] if because is None else [f"because {show_template(because)}"]
-
-
-def _tail(because: ast.Template | None) -> str:
-    return "" if because is None else f" because {show_template(because)}"
-
-
-def _each(keys: tuple[ast.Read, ...]) -> str:
-    return f" for each {', '.join(map(show_read, keys))}" if keys else ""
-
-
-def _where(where: ast.Expr | None) -> str:
-    return "" if where is None else f" where {show(where)}"
-
-
-def _approval(approval: ast.Approval) -> str:
-    within = "" if approval.within is None else f" within {show_at(approval.within, Level.SUM)}"
-    quorum = "" if approval.quorum == 1 else f" quorum {approval.quorum}"
-    return f"for approval by role {quoted(approval.role)}{quorum}{within}"
-
-
-def _effect(effect: ast.Effect) -> str:
-    match effect:
-        case ast.Deny(condition=condition, opening_only=opening_only):
-            return f"deny {'opening ' if opening_only else ''}when {show(condition)}"
-        case ast.Require(condition=condition):
-            return f"require {show(condition)}"
-        case ast.Warn(condition=condition):
-            return f"warn when {show(condition)}"
-        case ast.Hold(condition=condition, approval=approval):
-            return f"hold when {show(condition)} {_approval(approval)}"
-
-
-def _limit(rule: ast.Limit) -> str:
-    breach = rule.breach if rule.approval is None else f"{rule.breach} {_approval(rule.approval)}"
-    return f"{show_at(rule.measure, Level.SUM)} {rule.boundary} {show_at(rule.bound, Level.SUM)} else {breach}"
-
-
-def _throttle(rule: ast.Throttle) -> str:
-    window = "per day" if isinstance(rule.window, ast.PerDay) else f"in any {show_at(rule.window, Level.SUM)}"
-    counters = "" if rule.counters is None else f" from {show(rule.counters)}"
-    reserve = "" if rule.reserve is None else f" reserve {show_at(rule.reserve, Level.SUM)} for closing"
-    return (
-        f"deny beyond {show_at(rule.amount, Level.SUM)} {rule.events.text} {window}{counters}"
-        f"{_each(rule.each)}{_where(rule.where)}{reserve}"
-    )
-
-
 def _waiver(waiver: ast.Waiver) -> Iterator[str]:
     yield from _doc(waiver.doc)
     title = "" if waiver.title is None else f" {quoted(waiver.title)}"
     switches = " including kill switches" if waiver.including_switches else ""
     head = f"waiver {waiver.rule_id.text} of {waiver.of.text}{title}{_grants(waiver)}{switches}"
-    yield from _block(head, [f"when {show(waiver.when)}", *_because(waiver.because)])
-
-
-# ── kill switches ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _target(target: ast.ForEach | ast.ForOne) -> str:
-    if isinstance(target, ast.ForEach):
-        return f"for each {_names(target.dimensions)}"
-    return f"for {target.dimension.text}" + ("" if target.value is None else f" {quoted(target.value)}")
-
-
-def _switch_clause(clause: ast.SwitchClause) -> str:
-    match clause:
-        case ast.TripWhen(condition=condition, confirm=confirm, because=because):
-            return f"trip when {show(condition)}{'' if confirm is None else _confirm(confirm)}{_tail(because)}"
-        case ast.TripOnRule(rule=rule, because=because):
-            return f"trip when {rule.text} violated{_tail(because)}"
-        case ast.TripOnCount():
-            return _trip_on_count(clause)
-        case ast.WhileTripped(deny=deny):
-            return f"while tripped deny {deny}"
-        case ast.OnTrip(actions=actions):
-            return f"on trip {', '.join(map(_action, actions))}"
-        case ast.OnRearm(actions=actions):
-            return f"on rearm {', '.join(map(_action, actions))}"
-        case ast.RearmNever():
-            return "rearm never"
-        case ast.Rearm(terms=terms):
-            return f"rearm {' and '.join(map(_rearm_term, terms))}"
-        case _:
-            assert_never(clause)
-
-
-def _confirm(confirm: ast.Confirm) -> str:
-    return f" for {show_at(confirm.amount, Level.SUM)}" + (" readings" if confirm.readings else "")
-
-
-def _trip_on_count(trip: ast.TripOnCount) -> str:
-    kind = ""
-    if trip.severity is not None:
-        kind = f" of severity {trip.severity}"
-    elif trip.rules:
-        kind = f" of {', '.join(rule.text for rule in trip.rules)}"
-    elif trip.families:
-        kind = f" of {_names(trip.families)}"
-    amount, window = show_at(trip.amount, Level.SUM), show_at(trip.window, Level.SUM)
-    return f"trip when {amount} {trip.events.text}{kind} in any {window}{_tail(trip.because)}"
-
-
-def _action(action: ast.Action) -> str:
-    match action:
-        case ast.Cancel(which=which):
-            return f"cancel {which} orders"
-        case ast.Flatten():
-            return "flatten"
-        case ast.Notify(channel=channel):
-            return f"notify {quoted(channel)}"
-        case ast.Rebase(field=field, value=value):
-            return f"rebase {show_read(field)} to {show_at(value, Level.SUM)}"
-
-
-def _rearm_term(term: ast.RearmByRole | ast.RearmDelay | ast.RearmWhen) -> str:
-    match term:
-        case ast.RearmByRole(quorum=quorum, role=role):
-            return f"by {show(quorum)} of {quoted(role)}"
-        case ast.RearmDelay(delay=delay):
-            return f"{show_at(delay, Level.SUM)} after trip"
-        case ast.RearmWhen(condition=condition):
-            return f"when ({show(condition)})"
+    yield from _block(head, [f"when {show(waiver.when)}", *show_because(waiver.because)])
 
 
 # ── sizing, allocation, labels ────────────────────────────────────────────────────────────────────────
@@ -402,7 +233,7 @@ def _size_step(step: ast.SizeStep) -> str:
         case ast.SizeAtMost(value=value):
             return f"at most {show_at(value, Level.SUM)}"
         case ast.SizeAtLeast(value=value, because=because):
-            return f"at least {show_at(value, Level.SUM)} else deny{_tail(because)}"
+            return f"at least {show_at(value, Level.SUM)} else deny{show_tail(because)}"
         case ast.SizeInMargin(leverage=leverage):
             return f"in margin by {show_read(leverage)}"
 
@@ -440,7 +271,7 @@ def _step(step: ast.Step) -> str:
             return "given nothing else"
         case ast.EachRow(columns=columns, rows=rows):
             table = ", ".join("[" + ", ".join(map(_cell, row)) + "]" for row in rows)
-            return f"each {_names(columns)} in {table}"
+            return f"each {show_names(columns)} in {table}"
         case ast.At(instant=at):
             return f"at {instant(at.nanoseconds)}"
         case ast.Happens(event=event, side=side, amount=amount, symbol=symbol, pairs=pairs):
@@ -464,7 +295,7 @@ def _expectation(
         case ast.ExpectSwitch(switch=switch, state=state):
             return f"expect switch {switch.text} {state}"
         case ast.ExpectObligation(duty=duty):
-            return f"expect obligation {_action(duty)}"
+            return f"expect obligation {show_action(duty)}"
         case ast.ExpectValue(read=read, operator=operator, value=value):
             return f"expect {show_read(read)} {operator} {show(value)}"
 

@@ -5,6 +5,7 @@ for a SYS reason) stands here beside the names, and a name without text or a tex
 """
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -295,7 +296,7 @@ def commands() -> str:
 
 
 def _command(name: str, command: click.Command) -> list[str]:
-    text = (command.help or "").split("\n\n\b\n", 1)
+    text = re.split(r"\n\s*\x08\n", command.help or "", maxsplit=1)  # click's mark for lines that stay lines
     parts = [f"## caplex {name}", " ".join(text[0].split())]
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     options = [param for param in command.params if isinstance(param, click.Option)]

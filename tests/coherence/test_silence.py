@@ -75,7 +75,7 @@ def test_examples_have_no_errors(path: Path) -> None:
     assert checked is not None, [problem.message for problem in problems if problem.is_error]
 
 
-CHECKS = ("require market.price > 0", "require market.price > 0 and account.equity is known", "require 0 < market.price and market.price >= 0")
+CHECKS = ("require market.price > 0", "require market.price > 0 and portfolio.gross >= 0 USD", "require 0 < market.price and market.price >= 0")
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -19,11 +19,11 @@ NOON = 1_767_625_200 * SECOND  # 2026-01-05T15:00:00Z
 NOWS = (NOON, NOON, NOON, NOON, NOON - 15 * 3600 * SECOND, NOON + 14 * 3600 * SECOND, NOON + 14 * 3600 * SECOND - 1, NOON + 7 * 3600 * SECOND,
         NOON + 7 * 3600 * SECOND - 1, NOON + 9 * 3600 * SECOND, NOON - DAY, NOON - 39 * 3600 * SECOND)
 """Mid-session, and both sides of midnight and of 17:00, in London and in New York."""
-PRICES = ("1", "2", "5", "10", "10", "20", "0.5", "2.5")
+PRICES = ("1", "2", "3", "3", "5", "10", "10", "20", "0.5", "2.5")
 SIZES = ("1", "2", "3", "5", "10", "20", "50", "100")
 AMOUNTS = ("50", "100", "100", "200", "500", "1000")
 HELD = ("0", "1", "5", "-5", "10", "10", "-10", "20", "-20", "50", "2.5")
-LOTS = ("1", "1", "0.5", "0.1", "2", "5", "0.25", "0.00000001")
+LOTS = ("1", "1", "0.5", "0.1", "2", "5", "0.25", "0.00000001", "0.00000001")
 
 
 def iso(ns: int) -> str:
@@ -219,10 +219,10 @@ class Facts:
     def _switches(self) -> Document:
         switches: Document = {}
         for switch, dimension in self.policy.switches:
-            if self.chance(0.5):
+            if self.chance(0.6):
                 key = switch if dimension == "account" or self.chance(0.3) else f"{switch}/{self.pick(('S1', 'S2', 'A') if dimension == 'strategy' else 'AB')}"
-                row: Document = {"state": "tripped" if self.chance(0.5) else "armed"}
-                if self.chance(0.4):
+                row: Document = {"state": "tripped" if self.chance(0.4) else "armed"}
+                if self.chance(0.6):
                     row["confirming"] = {"0": {"readings": self.rng.randrange(4), "since": iso(self.now - self.pick((SECOND, 2 * SECOND, 2 * SECOND - 1)))}}
                 switches[key] = row
         return switches
@@ -353,6 +353,6 @@ class Facts:
 
 FAULTS: tuple[Callable[[Facts, Document], Document], ...] = (
     Facts._lose, Facts._lose, Facts._lose, Facts._lose_section, Facts._lose_key_field, Facts._lose_key_field, Facts._spoil, Facts._spoil_number,
-    Facts._out_of_range, Facts._old, Facts._old, Facts._old, Facts._ahead, Facts._ahead, Facts._divisor, Facts._divisor, Facts._forget, Facts._forget, Facts._switch, Facts._switch,
-    Facts._currency, Facts._currency, Facts._finer, Facts._finer, Facts._stranger, Facts._full_form, Facts._hedged, Facts._whole,
+    Facts._out_of_range, Facts._old, Facts._old, Facts._old, Facts._ahead, Facts._ahead, Facts._divisor, Facts._divisor, Facts._forget, Facts._forget, Facts._forget, Facts._switch, Facts._switch,
+    Facts._switch, Facts._currency, Facts._currency, Facts._currency, Facts._finer, Facts._finer, Facts._stranger, Facts._full_form, Facts._hedged, Facts._whole,
 )

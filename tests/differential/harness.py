@@ -143,10 +143,10 @@ def explore(subject: Subject, seed: int, rounds: int, ask: Callable[[Document], 
         knob = facts.pick(facts.knobs(base))
         first, second = facts.two_settings(knob)
         one, other = (subject.find(put(base, knob, plain(value))) for value in (first, second))
-        if facts.chance(0.5):
+        if facts.chance(0.4):
             yield ask(put(base, knob, plain(first)))
         found = [root for root in roots(first, one, second, other) if root > 0 or knob[0] == "positions" or knob[-1] == "delta"]
-        for root in facts.rng.sample(found, min(3, len(found))):
+        for root in facts.rng.sample(found, min(4, len(found))):
             last = put(base, knob, plain(root))
             yield ask(last)
             beside = plain(root + facts.pick((1, -1)) * (pair.found.ruling.lot or Fraction(1, 2)))

@@ -201,6 +201,8 @@ class _Writer:
         makers = [self._limit] * 9 + [self._rule] * 6 + [self._throttle] * 3 + [self._cooldown] * 2
         for _ in range(self.rng.choice((1, 2, 2, 3, 3, 4, 6))):
             items.append(self.rng.choice(makers)())
+        if self.chance(0.07):
+            items.append(self._corridor())
         items.extend(self._switch(switch) for switch in self.planned)
         if self.chance(0.22):
             items.append(self._waiver())
@@ -247,7 +249,7 @@ class _Writer:
             end = f" through {self.pick(DATES[1:])}" if self.chance(0.7) else ""
             lines.append(f"effective {self.pick(DATES[:2])}{end}" + self.pick(("", ", then deny opening", ", then deny all")))
         if self.chance(0.7):
-            lines.append(f"lot {self.pick(('1', '0.5', '0.1', '2', '0.00000001'))}")
+            lines.append(f"lot {self.pick(('1', '0.5', '0.1', '2', '0.00000001', '0.00000001'))}")
         if self.chance(0.06):
             lines.append("rounding never")
         if self.chance(0.06):
@@ -265,7 +267,7 @@ class _Writer:
     def value(self, kind: str) -> str:
         """A plain value of *kind*, or a setting that holds one."""
         known = self.settings.get(kind)
-        if known and self.chance(0.5):
+        if known and self.chance(0.7):
             return self.pick(known)
         if kind == "money":
             return self.money()
@@ -362,7 +364,7 @@ class _Writer:
             safer = " lower is safer" if lower else " higher is safer"
             tight, loose = (values[:place], values[place + 1:]) if lower else (values[place + 1:], values[:place])
             scopes = [f"symbol \"{s}\"" for s in SYMBOLS] + [f"strategy \"{s}\"" for s in STRATEGIES] + ["symbol \"A\" and strategy \"S1\""]
-            for scope in self.rng.sample(scopes, self.rng.choice((0, 1, 2, 3))):
+            for scope in self.rng.sample(scopes, self.rng.choice((0, 1, 2, 3, 4))):
                 if tight and (self.chance(0.6) or not loose):
                     overrides.append(f"tighten for {scope} = {self.pick(tight)}")
                 elif loose:
@@ -401,6 +403,13 @@ class _Writer:
 
     def _because(self, *texts: str) -> str:
         return f" because \"{self.pick(texts)}\"" if self.chance(0.1) else ""
+
+    def _corridor(self) -> str:
+        """A reduction that may end below another limit's lower edge: what is left may only close."""
+        most, least = sorted(self.rng.sample((5, 10, 20, 50), 2))
+        upper, lower = self._id(("EXP",), "limit"), self._id(("EXP",), "limit")
+        return (f"limit {upper} {{ intent.quantity at most {most} else reduce }}\n"
+                f"limit {lower} {{ intent.quantity at least {least} else deny }}")
 
     def _breach(self) -> str:
         form = self.rng.randrange(20)

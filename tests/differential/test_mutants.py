@@ -22,7 +22,7 @@ from caplex.runtime.ruling import Ruling
 from differential.facts import Document
 from differential.harness import Pair, Subject, compiled, explore, subject
 
-SEEDS = range(100_000, 100_600)
+SEEDS = range(100_000, 101_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant("fused: <= for <", expressions.SYMBOLS, "lt", "", "<=", True), Mutant("fused: < for <=", expressions.SYMBOLS, "le", "", "<", True),
     Mutant("fused: >= for >", expressions.SYMBOLS, "gt", "", ">=", True), Mutant("fused: > for >=", expressions.SYMBOLS, "ge", "", ">", True),
     fused("fused: no sign test on a divisor", "_operation", "<= 0: return None", "== 0: return None", " / ", expressions.Expressions),
-    fused("fused: abs dropped", "_operation", "abs({left.code})", "({left.code})", "abs(", expressions.Expressions),
+    fused("fused: abs dropped", "_operation", "else -{value})", "else {value})", "abs(", expressions.Expressions),
     fused("fused: min for max", "_operation", "'>' if node.op == 'max' else '<'", "'<' if node.op == 'max' else '>'", "", expressions.Expressions),
     fused("fused: sum for difference", "_operation", "'+' if node.op == 'add' else '-'", "'+'", "", expressions.Expressions),
     fused("fused: reduction rounded up", "_reduce", '("-b // a", "-(b // a)")', '("-(b // a)", "-(b // a)")', "reduce"),
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant("an excluded root is included", judge, "interval", "high, open_high = root, strict", "high, open_high = root, False", needs="below"),
     Mutant("lot rounded up", grid.Grid, "snap", "floor_to(x, self.lot)", "-floor_to(-x, self.lot)"),
     Mutant("min_notional ignored", grid.Grid, "_large_enough", "self.least_notional is None", "True"),
-    Mutant("closing leg under the minimum quantity", grid.Grid, "snap", "size <= self.closing or", ""),
+    Mutant("a minimum takes the closing leg too", grid.Grid, "snap", "return floor_to(min(self.closing, x), self.lot)", "return ZERO"),
     Mutant("max_quantity ignored", grid.Grid, "snap", "if self.most is not None", "if False"),
     # rates, switches, settings, sizes
     Mutant("reserve ignored", bind.Bound, "broken", "if rule.reserve is not None", "if False", needs="reserve"),
@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant("trips on rules ignored", outcome, "_later_trips", 'trip.kind == "rule" and', "False and", needs="violated"),
     Mutant("this decision's own denial does not count", outcome, "_count", "elif verdict is Verdict.DENY", "elif False", needs="denials"),
     Mutant("override: loosest wins", bind, "_tightest", "min(matching, key=key)", "max(matching, key=key)", needs="tightest"),
-    Mutant("override: a tighten ranks as the rest", bind.Bound, "_rank", 'override.kind != "tighten", ', "", needs="tighten"),
+    Mutant("override: a tighten ranks as the rest", bind.Bound, "_rank", 'override.kind != "tighten"', "False", needs="tighten"),
     Mutant("override: never expires", bind.Bound, "_setting", "override.until_ns is not None", "False", needs="loosen"),
     Mutant("override: one scope is enough", bind.Bound, "_setting", "both(*(equal", "either(*(equal", needs=" and strategy"),
     Mutant("effective ignored", outcome, "_effective", "(early or late)", "False", needs="effective"),

@@ -56,3 +56,10 @@ def test_without_a_price_nothing_passes_but_the_size_is_still_looked_at(policy: 
     given = facts(quantity="1001")
     given["market"] = {}
     assert [reason.rule for reason in policy.decide(given).reasons] == ["SYS-001", "sanity.ORD-030"]
+
+
+def test_a_policy_in_another_currency_brings_its_own_largest_value() -> None:
+    policy = caplex.loads(POLICY.replace("USD", "EUR"))
+    assert [policy.decide(facts(quantity=quantity)).verdict for quantity in ("500", "501")] == ["ALLOW", "DENY"]
+    with pytest.raises(caplex.CaplexError, match="CAP306"):
+        caplex.loads(POLICY.replace("USD", "EUR").replace("max_order_value = 50_000 EUR, ", ""))

@@ -108,3 +108,17 @@ def test_words_of_overrides_are_weighed_against_the_argument_of_use(good, errors
     assert [code for code, _ in errors('use "m.cap" as m (cap = 4%)', base=tmp_path)] == ["CAP410"]
     cap = good('use "m.cap" as m (cap = 6%)', base=tmp_path, settings={"m.cap": "4%"}).settings["m.cap"]
     assert (cap.value, cap.overrides[0].value) == (Fraction(4, 100), Fraction(4, 100))
+
+
+def test_a_default_that_only_a_value_from_outside_can_give(good, errors):
+    text = ('setting cap : ratio = unlimited lower is safer\nsetting double : ratio = cap * 2 lower is safer { tighten for symbol "X" = 5% }\n'
+            "limit EXP-910 { abs(after.position.notional) at most double of account.equity else reduce }\n")
+    assert [code for code, _ in errors(text)] == ["CAP315"]
+    double = good(text, settings={"cap": "5%"}).settings["double"]
+    assert (double.value, double.overrides[0].value) == (Fraction(10, 100), Fraction(5, 100))
+
+
+def test_an_override_made_of_a_setting_that_has_no_value_is_one_error(errors):
+    text = ('setting cap : ratio = cap\nsetting most : ratio = 5%\nsetting double : ratio = 10% lower is safer { tighten for symbol "X" = cap }\n'
+            "limit EXP-910 { abs(after.position.notional) at most double of account.equity else reduce }\nlimit EXP-920 { account.drawdown at most most else deny }\n")
+    assert [code for code, _ in errors(text, settings={"most": "4%"})] == ["CAP220"]

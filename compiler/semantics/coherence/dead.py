@@ -65,7 +65,7 @@ def _reads(condition: ast.Expr) -> bool:
         case ast.Compare(left=left, right=right):
             return isinstance(left, ast.Read) is not isinstance(right, ast.Read)
         case _:
-            return isinstance(condition, ast.IsKnown)
+            return False
 
 
 def _always(context: Context, node: ast.Rule | ast.Limit) -> bool:
