@@ -63,6 +63,11 @@ class Subject:
         found = self.find(document)
         return Pair(document, self.expect(document), found)
 
+    def alone(self, document: Document) -> Pair:
+        """A pair without a second opinion, where only the compiled form is asked."""
+        found = self.find(document)
+        return Pair(document, found.ruling, found)
+
 
 @dataclass(slots=True)
 class Found:
@@ -71,9 +76,9 @@ class Found:
     fused: tuple[int, int, int] | None
 
     def at_bound(self) -> bool:
-        """Is a measure exactly at its bound, at the size asked for?"""
+        """Is a measure exactly at its bound, at the size asked for? (A cooldown without event looks as if it had just ended.)"""
         return self.case is not None and any(
-            s.rule.comparison and isinstance(s.observed, Fraction) and isinstance(s.bound, Fraction) and s.observed == s.bound for s in self.case.standings)
+            _excess(standing) == 0 for standing in self.case.standings if standing.rule.comparison and standing.rule.kind != "cooldown")
 
 
 @dataclass(slots=True)
@@ -139,21 +144,21 @@ def explore(subject: Subject, seed: int, rounds: int, ask: Callable[[Document], 
         base = facts.document()
         pair = ask(base)
         yield pair
-        last = base
-        knob = facts.pick(facts.knobs(base))
-        first, second = facts.two_settings(knob)
-        one, other = (subject.find(put(base, knob, plain(value))) for value in (first, second))
-        if facts.chance(0.4):
-            yield ask(put(base, knob, plain(first)))
-        found = [root for root in roots(first, one, second, other) if root > 0 or knob[0] == "positions" or knob[-1] == "delta"]
-        for root in facts.rng.sample(found, min(4, len(found))):
-            last = put(base, knob, plain(root))
-            yield ask(last)
-            beside = plain(root + facts.pick((1, -1)) * (pair.found.ruling.lot or Fraction(1, 2)))
-            if beside is not None and facts.chance(0.4):
-                yield ask(put(base, knob, beside))
+        lot, last = pair.found.ruling.lot or Fraction(1, 2), base
+        for knob in dict.fromkeys(facts.pick(facts.knobs(base)) for _ in range(2)):
+            first, second = facts.two_settings(knob)
+            one, other = (subject.find(put(base, knob, plain(value))) for value in (first, second))
+            if facts.chance(0.3):
+                yield ask(put(base, knob, plain(first)))
+            found = [root for root in roots(first, one, second, other) if root > 0 or knob[0] == "positions" or knob[-1] == "delta"]
+            for root in facts.rng.sample(found, min(3, len(found))):
+                last = put(base, knob, plain(root))
+                yield ask(last)
+                beside = plain(root + facts.pick((lot, -lot)))
+                if beside is not None and facts.chance(0.4):
+                    yield ask(put(base, knob, beside))
         yield ask(facts.broken(last))
-        if facts.chance(0.4):
+        if facts.chance(0.5):
             yield ask(facts.broken(base))
 
 
