@@ -18,6 +18,7 @@ from caplex.runtime.clock import format_instant, from_datetime
 
 PLACES: Final = 8
 _SMALL: Final = 10**60
+_UNITS: Final = tuple(Decimal((0, (1,), -places)) for places in range(20))
 _WIDE: Final = Context(prec=70)  # our own: a host may have set any
 MAX_DEPTH: Final = 64
 
@@ -94,7 +95,7 @@ def from_scaled(scaled: int, places: int) -> Decimal:
     if not part:
         return Decimal(whole)
     if -_SMALL < scaled < _SMALL:
-        return _WIDE.normalize(_WIDE.multiply(scaled, Decimal((0, (1,), -places))))
+        return _WIDE.normalize(_WIDE.multiply(scaled, _UNITS[places] if places < len(_UNITS) else Decimal((0, (1,), -places))))
     while scaled % 10 == 0:
         scaled, places = scaled // 10, places - 1
     return Decimal((1 if scaled < 0 else 0, tuple(map(int, _digits(abs(scaled)))), -places))

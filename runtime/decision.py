@@ -59,24 +59,38 @@ def _wrapped(value: Any) -> Any:
 
 
 class FirstReason:
-    """The first reason: its rule at once, the rest when asked for."""
+    """The first reason: its rule at once, the rest when asked for.
 
-    __slots__ = ("_decision", "rule")
+    It holds the bound facts and not the decision, which holds it: a cycle would leave work for the garbage collector.
+    """
 
-    _decision: Decision
+    __slots__ = ("_bound", "rule")
+
+    _bound: Any
     rule: str
     """Its id; ``SYS-NNN`` where data were the reason."""
+
+    @property
+    def _whole(self) -> Any:
+        return self._bound.policy.decide(self._bound.facts).reasons[0]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._decision.reasons[0], name)
+        return getattr(self._whole, name)
 
     def __getitem__(self, key: str) -> Any:
-        return self._decision.reasons[0][key]
+        return self._whole[key]
 
     def __repr__(self) -> str:
         return f"<reason {self.rule}>"
+
+
+def first_reason(bound: Any, rule: str) -> FirstReason:
+    """Made without a constructor, which would cost as much as a rule."""
+    reason: FirstReason = _new(FirstReason)
+    reason._bound, reason.rule = bound, rule
+    return reason
 
 
 class Decision:
@@ -85,7 +99,7 @@ class Decision:
     *core* is what the fused form found, or None where the traced form has to answer.
     """
 
-    __slots__ = ("__weakref__", "_bound", "_core", "_full", "_told", "quantity", "verdict")
+    __slots__ = ("__weakref__", "_bound", "_core", "_full", "_told", "quantity", "reason", "verdict")
 
     _bound: Any
     _core: Core | None
@@ -94,6 +108,8 @@ class Decision:
     verdict: Verdict
     quantity: Decimal
     """What may go ahead now, on the lot grid."""
+    reason: FirstReason | Told | None
+    """The first reason; None on ALLOW."""
 
     @classmethod
     def from_ruling(cls, bound: Any, ruling: Ruling, case: Any = None) -> Decision:
@@ -101,6 +117,7 @@ class Decision:
         decision: Decision = _new(cls)
         decision._bound, decision._core, decision._full = bound, None, (ruling, case)
         decision.verdict, decision.quantity = ruling.verdict, to_decimal(ruling.quantity)
+        decision.reason = None if ruling.decided_by is None else first_reason(bound, ruling.decided_by)
         return decision
 
     @classmethod
@@ -110,6 +127,7 @@ class Decision:
         decision._bound = decision._core = None
         decision._told = dict(d)
         decision.verdict, decision.quantity = Verdict(d["verdict"]), Decimal(d["quantity"])
+        decision.reason = Told(d["reasons"][0]) if d.get("reasons") else None
         return decision
 
     def __bool__(self) -> bool:
@@ -147,21 +165,6 @@ class Decision:
             if self.verdict is _ALLOW:
                 return None
         return self.to_dict()["decided_by"] if self._policy is None else self.ruling.decided_by
-
-    @property
-    def reason(self) -> FirstReason | None:
-        """The first reason; None on ALLOW."""
-        if self.verdict is _ALLOW:
-            return None
-        core = self._core
-        if core is not None and core[1] > 0 and not core[2]:  # what `decided_by` says, without its call
-            mask = core[1]
-            rule = self._bound.names[(mask & -mask).bit_length() - 1]
-        else:
-            rule = self.decided_by
-        reason: FirstReason = _new(FirstReason)
-        reason._decision, reason.rule = self, rule
-        return reason
 
     @property
     def permits(self) -> bool:

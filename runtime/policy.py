@@ -9,7 +9,7 @@ from typing import Any
 from caplex.runtime import tracing
 from caplex.runtime.bind import Bound
 from caplex.runtime.canonical import from_scaled
-from caplex.runtime.decision import Decision
+from caplex.runtime.decision import Decision, FirstReason
 from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
@@ -108,9 +108,10 @@ class Policy:
             bound = facts.bound[self]  # type: ignore[union-attr]
         except (AttributeError, KeyError):
             bound = self.bind(facts)
-        if bound.ints is not None:
+        ints = bound.ints
+        if ints is not None:
             try:
-                core = self._fused(bound.ints)  # type: ignore[misc]
+                core = self._fused(ints)  # type: ignore[misc]
             except Unusable:
                 core = None  # the traced form says which reading it was
             if core is not None:
@@ -118,16 +119,19 @@ class Policy:
                 decision: Decision = _new(Decision)
                 decision._bound = bound
                 decision._core = core
-                permitted = core[0]
-                if permitted == bound.ints[0]:
-                    decision.verdict = _ALLOW
-                    decision.quantity = bound.asked_decimal
-                elif permitted:
-                    decision.verdict = _MODIFY
-                    decision.quantity = from_scaled(permitted, PLACES)
+                permitted, broken, failing = core
+                if permitted == ints[0]:
+                    decision.verdict, decision.quantity, decision.reason = _ALLOW, bound.asked_decimal, None
+                    return decision
+                if permitted:
+                    decision.verdict, decision.quantity = _MODIFY, from_scaled(permitted, PLACES)
                 else:
-                    decision.verdict = _DENY
-                    decision.quantity = _NOTHING
+                    decision.verdict, decision.quantity = _DENY, _NOTHING
+                broken |= failing
+                rule = bound.names[(broken & -broken).bit_length() - 1] if broken > 0 else decision.decided_by
+                reason: FirstReason = _new(FirstReason)
+                reason._bound, reason.rule = bound, rule  # type: ignore[assignment]
+                decision.reason = reason
                 return decision
         return Decision.from_ruling(bound, *judge(self.plan, bound))
 

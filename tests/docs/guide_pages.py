@@ -1,13 +1,14 @@
 """Pages as tests read them: fenced blocks by info string, and sessions at a terminal."""
 from __future__ import annotations
 
-import os
+import io
 import re
 import shlex
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+from caplex.compiler.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -56,26 +57,23 @@ def steps(block: Block) -> list[Step]:
 
 
 class Terminal:
-    """Runs `caplex …` in *folder* as a process of its own; stdout and stderr come as one, as on a screen."""
+    """Runs `caplex …` as a terminal would that is no terminal; stdout and stderr come as one, as on a screen.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.status = folder, 0
+    In this process: a page runs a dozen commands, and that the command is a program of its own is tested elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.status = 0
 
     def run(self, command: str) -> str:
         if command == "echo $?":
             return str(self.status)
         program, *arguments = shlex.split(command)
         assert program == "caplex", f"pages run caplex and nothing else: {command}"
-        given = None
-        if "<" in arguments:
-            given = (self.folder / arguments[arguments.index("<") + 1]).read_text(encoding="utf-8")
-            arguments = arguments[: arguments.index("<")]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CAPLEX_", "FORCE_COLOR"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "caplex", *arguments], cwd=self.folder, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            encoding="utf-8", env={**kept, "CAPLEX_NO_CACHE": "1", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}, check=False)
-        self.status = done.returncode
-        return done.stdout.rstrip("\n")
+        screen = io.StringIO()
+        with redirect_stdout(screen), redirect_stderr(screen):
+            self.status = main.run(arguments)
+        return screen.getvalue().rstrip("\n")
 
 
 def matches(wanted: str, shown: str) -> bool:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from guide_pages import DOCS, FILES, Block, Terminal, blocks, matches, steps
@@ -17,7 +18,10 @@ def test_the_pages_are_there():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_it_does_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    terminal = Terminal(tmp_path)
+    monkeypatch.setenv("CAPLEX_NO_CACHE", "1")
+    for name in [each for each in os.environ if each.startswith("CAPLEX_SET_")]:
+        monkeypatch.delenv(name)
+    terminal = Terminal()
     names: dict[str, object] = {}
     ran = 0
     for block in blocks(page):
