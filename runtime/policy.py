@@ -115,7 +115,7 @@ class Policy:
             except Unusable:
                 core = None  # the traced form says which reading it was
             if core is not None:
-                # `Decision.from_core`, written out: a call would cost as much as several rules.
+                # Written out here: a constructor would cost as much as several rules.
                 decision: Decision = _new(Decision)
                 decision._bound = bound
                 decision._core = core

@@ -7,6 +7,7 @@ know makes the whole policy traced only; the two forms must never disagree (test
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 from caplex.compiler.codegen.expressions import PLACES, Expressions, NotFusable
@@ -82,7 +83,7 @@ class Fused(Expressions):
                 self._rule(rule)
             if closing:
                 self._say(f"if mask and n <= c: mask &= ~{closing}")
-            if phase < phases:
+            if phase < phases and any("mask |=" in line for line in self.lines):
                 self._say(f"if mask: return (0, mask, 0) if mask & {hard} else None")
         self._permit(rules, hard, closing)
         return "\n".join(self.lines) + "\n"
@@ -117,7 +118,8 @@ class Fused(Expressions):
             if trip.condition is not None and trip.confirm is not None:
                 self._say(f"if {self._bool(trip.condition)}: return None  # {rule.id} waits for confirmation")
         condition = self._condition(rule)
-        self._guard(rule)
+        if self._guard(rule) and self._never_broken(rule):
+            return
         if rule.reserve is not None:
             assert rule.observed is not None
             assert rule.bound is not None
@@ -128,7 +130,7 @@ class Fused(Expressions):
         else:
             self._say(f"if {condition}: mask |= {1 << rule.position}  # {rule.id}")
 
-    def _guard(self, rule: RuleNode) -> None:
+    def _guard(self, rule: RuleNode) -> bool:
         """A first rule that reads one value and nothing else denies by itself when that is unusable: tell it here."""
         simple = rule.when is None and rule.monitor is None and not rule.waivers and not rule.trips and set(TRADING) <= set(rule.actions)
         hard = rule.effect == "deny" and not (rule.skipped or rule.opening_only or rule.overridable or rule.unless_worse or rule.reserve)
@@ -138,6 +140,22 @@ class Fused(Expressions):
                 if slot not in self.slots:
                     self.slots.append(slot)
                 self._say(f"if s{slot} is TRAP: return (0, {-1 - slot}, 0)  # {rule.id} cannot be evaluated")
+                return True
+        return False
+
+    def _never_broken(self, rule: RuleNode) -> bool:
+        """``require market.price > 0`` of a field whose range says so: what breaks it is no usable value."""
+        assert rule.broken is not None
+        node = self.graph.nodes[rule.broken]
+        inner = self.graph.nodes[node.args[0]] if node.op == "not" else node
+        if (node.op, inner.op) not in (("not", "gt"), ("le", "le"), ("lt", "lt")):
+            return False
+        read, bound = (self.graph.nodes[arg] for arg in inner.args)
+        if read.op != "slot" or bound.op != "const" or not isinstance(bound.payload, Fraction):
+            return False
+        spec = self.graph.slots[read.payload]
+        field = self.graph.schema.field(spec.section, spec.name)
+        return field is not None and field.positive and bound.payload <= 0
 
     def _difference(self, left: int, right: int) -> Num:
         a, b, scale, den = align(self._num(left), self._num(right))

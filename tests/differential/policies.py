@@ -60,7 +60,8 @@ CONVEX = (
     ("abs(after.position.quantity - 5 units) + abs(after.position.quantity + 5 units)", "quantity", ()),
     ("abs(after.portfolio.net) / (account.equity - account.available)", "ratio", ()),
     ("(if halted then abs(after.position.notional) else intent.notional)", "money", ("halted",)),
-    ("abs(after.position.notional - 20 USD)", "money", ()),
+    ("abs(after.position.notional - 20 USD)", "money", ()), ("abs(intent.quantity - 7 units)", "quantity", ()),
+    ("abs(intent.notional - 35 USD)", "money", ()),
 )
 CONCAVE = (
     ("intent.closing", "quantity", ()), ("account.available - abs(after.position.notional)", "money", ()),

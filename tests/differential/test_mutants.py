@@ -4,18 +4,18 @@ A mutant changes one piece of source text in the compiled side. It is killed whe
 pair. A mutant whose text is no longer there fails too: the list follows the code.
 """
 from __future__ import annotations
-
 import __future__
+
 import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import pytest
 
-from caplex.compiler.codegen import expressions, link, numbers, scalar, traced
+from caplex.compiler.codegen import expressions, link, scalar, traced
 from caplex.compiler.graph import build, rules, shape
 from caplex.runtime import bind, book, grid, judge, operators, outcome
 from caplex.runtime.ruling import Ruling
@@ -75,7 +75,7 @@ MUTANTS = (
     fused("fused: actions ignored", "_condition", "if not set(TRADING) <= set(rule.actions)", "if False", " for "),
     fused("fused: a trip by expression ignored", "_condition", "for t in rule.trips if", "for t in () if", "trip when"),
     fused("fused: reserve ignored", "_rule", "if rule.reserve is not None", "if False", "reserve"),
-    fused("fused: a phase is not stopped", "_decide", 'if phase < phases:', "if False:", " | "),
+    fused("fused: a phase is not stopped", "_decide", 'if phase < phases and', "if False and", " | "),
     fused("fused: scale off by ten", "align", "10 ** (scale - right.scale)", "10 ** (scale - right.scale + 1)", "", expressions),
     fused("fused: scale of a product", "multiply", "left.scale + right.scale", "left.scale + right.scale + 1", "", expressions),
     Mutant("fused: snap rounds up", operators, "snap", "x -= x % lot", "x += -x % lot", True),
@@ -215,7 +215,7 @@ def edited(function: Any, mutant: Mutant) -> Any:
     return scope[function.__name__]
 
 
-@lru_cache(maxsize=None)
+@cache
 def asked(seed: int) -> tuple[Subject, tuple[tuple[Document, Ruling], ...]]:
     """A policy, documents for it, and what the reference says to each: worked out once, before any mutant."""
     tested = subject(seed)

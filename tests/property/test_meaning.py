@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from random import Random
 
 from caplex.runtime.ruling import Ruling, Verdict
@@ -23,7 +23,7 @@ SEEDS = range(200_000, 201_200)
 policy_of = lru_cache(maxsize=None)(subject)
 
 
-@lru_cache(maxsize=None)
+@cache
 def cases(seed: int) -> tuple[tuple[Document, Ruling], ...]:
     """Documents for the policy of this seed, and what it says to them."""
     return tuple((pair.document, pair.found.ruling) for pair in explore(policy_of(seed), seed, 1, ask=policy_of(seed).alone))
