@@ -50,7 +50,8 @@ class Fused(Expressions):
         self.lines, self._nums, self._texts = [], {}, {}
         roots = [n for r in rules for n in (r.broken, r.when, *(w.when for w in r.waivers), *(t.condition for t in r.trips))]
         roots += [n for r in rules if r.reserve is not None for n in (r.reserve, r.bound, r.observed)]
-        self._uses = Counter(arg for n in self.graph.reach(*roots) for arg in self.graph.nodes[n].args)
+        pieces = [n for r in rules if r.effect == "reduce" for p in r.pieces for n in (p.slope, p.intercept)]
+        self._uses = Counter(arg for n in self.graph.reach(*roots, *pieces) for arg in self.graph.nodes[n].args)
         self._uses.update(n for n in roots if n is not None)
 
     def _judge_at(self, rules: list[RuleNode]) -> str:
