@@ -1,4 +1,5 @@
 """Puts `tests/` on the path: the generators of this folder serve tests/property too."""
+
 from __future__ import annotations
 
 import sys

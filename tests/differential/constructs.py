@@ -1,4 +1,5 @@
 """What a policy is made of: names of the constructs that its decisions run, read off the checked tree."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -8,36 +9,142 @@ from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.syntax import ast
 
 NO_DECISION: tuple[type[ast.Node], ...] = (
-    *get_args(ast.Step), ast.Test, ast.Property, ast.Implies, ast.Allocate, ast.AllocateClause, ast.Pair,  # tests, plans
-    ast.Use, ast.Argument,  # imported rules are written out before they are judged (tests/semantics)
-    ast.Version, ast.Language, ast.Owner, ast.Strict, ast.UnlimitedClause, ast.JournalContinues, ast.IdempotencyKeep,  # checks, engine
-    ast.Rearm, ast.RearmByRole, ast.RearmDelay, ast.RearmWhen, ast.OnRearm, ast.Rebase,  # the engine's state
-    ast.Node, ast.Name, ast.Module, ast.Header, ast.Field, ast.TypeRef, ast.Attributes, ast.Scope, ast.Reference, ast.FieldStep, ast.Interval,
+    *get_args(ast.Step),
+    ast.Test,
+    ast.Property,
+    ast.Implies,
+    ast.Allocate,
+    ast.AllocateClause,
+    ast.Pair,  # tests, plans
+    ast.Use,
+    ast.Argument,  # imported rules are written out before they are judged (tests/semantics)
+    ast.Version,
+    ast.Language,
+    ast.Owner,
+    ast.Strict,
+    ast.UnlimitedClause,
+    ast.JournalContinues,
+    ast.IdempotencyKeep,  # checks, engine
+    ast.Rearm,
+    ast.RearmByRole,
+    ast.RearmDelay,
+    ast.RearmWhen,
+    ast.OnRearm,
+    ast.Rebase,  # the engine's state
+    ast.Node,
+    ast.Name,
+    ast.Module,
+    ast.Header,
+    ast.Field,
+    ast.TypeRef,
+    ast.Attributes,
+    ast.Scope,
+    ast.Reference,
+    ast.FieldStep,
+    ast.Interval,
 )
 """Nodes that no pure decision runs, and those that are only parts of others."""
 
 
 def expected() -> frozenset[str]:
     """Every node of the language that a decision runs, and every form of those that have several."""
-    nodes = {kind.__name__ for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.Node) and kind not in NO_DECISION}
+    nodes = {
+        kind.__name__
+        for kind in vars(ast).values()
+        if isinstance(kind, type) and issubclass(kind, ast.Node) and kind not in NO_DECISION
+    }
     forms = {
-        *(f"Arithmetic {operator}" for operator in ("+", "-", "*", "/", "of")), "Logic and", "Logic or",
-        *(f"Compare {operator}" for operator in ("<", "<=", "==", "!=", ">=", ">")), "Among not", "IsKnown not",
+        *(f"Arithmetic {operator}" for operator in ("+", "-", "*", "/", "of")),
+        "Logic and",
+        "Logic or",
+        *(f"Compare {operator}" for operator in ("<", "<=", "==", "!=", ">=", ">")),
+        "Among not",
+        "IsKnown not",
         *(f"Call {name}" for name in ("abs", "max", "min", "clamp")),
-        *(f"Aggregate {name}" for name in ("sum", "count", "max", "min", "any", "all", "in last", "today", "where", "bare")),
-        *(f"Limit {boundary} {breach}" for boundary in ("at most", "below", "at least", "above") for breach in ("deny", "reduce", "hold", "warn")),
-        "Limit when", "Rule when", "Throttle when", "Cooldown when", "Deny opening", "Deny whole",
-        *(f"Throttle {form}" for form in ("sliding", "per day", "counters", "each", "where", "reserve")), "Cooldown each", "Cooldown where",
-        *(f"rates {events}" for events in ("orders", "fills", "rejects", "cancels", "denials", "violations", "stops", "results")),
-        "Confirm readings", "Confirm time", "TripOnCount plain", "TripOnCount severity", "TripOnCount rules", "TripOnCount families",
-        "WhileTripped all", "WhileTripped opening", "ForEach", "ForOne", "ForOne value", "Waiver of switch", "Waiver of rule",
-        "Override set", "Override tighten", "Override loosen", "Setting lower", "Setting higher", "overrides tightest", "overrides ranked",
-        "Size all opening", "Size unsized", "AnswerLabel when", "AnswerLabel otherwise", "Emit always", "Emit when",
-        "Hole plain", "Hole %", "Hole money", "Hole .2", "Approval quorum", "Approval within", "Attributes actions", "Attributes code",
-        "Attributes outcome", "Attributes severity", "Attributes monitor through", "Attributes monitor always", "Attributes overridable",
-        "Mode monitor", "Effective opening", "Effective all", "ClosingSkips unless worse", "stages bar", "stages SYS", "stages no SYS",
-        "InputRecord list", "InputRecord each", "Field normalised", "Field fresh", "Field fresh always", "Read[key]", "let",
-        "after.position", "after.portfolio", "committed.", "permitted.", "intent.opening", "intent.closing", "intent.notional", "portfolio.", "fx",
+        *(
+            f"Aggregate {name}"
+            for name in ("sum", "count", "max", "min", "any", "all", "in last", "today", "where", "bare")
+        ),
+        *(
+            f"Limit {boundary} {breach}"
+            for boundary in ("at most", "below", "at least", "above")
+            for breach in ("deny", "reduce", "hold", "warn")
+        ),
+        "Limit when",
+        "Rule when",
+        "Throttle when",
+        "Cooldown when",
+        "Deny opening",
+        "Deny whole",
+        *(f"Throttle {form}" for form in ("sliding", "per day", "counters", "each", "where", "reserve")),
+        "Cooldown each",
+        "Cooldown where",
+        *(
+            f"rates {events}"
+            for events in ("orders", "fills", "rejects", "cancels", "denials", "violations", "stops", "results")
+        ),
+        "Confirm readings",
+        "Confirm time",
+        "TripOnCount plain",
+        "TripOnCount severity",
+        "TripOnCount rules",
+        "TripOnCount families",
+        "WhileTripped all",
+        "WhileTripped opening",
+        "ForEach",
+        "ForOne",
+        "ForOne value",
+        "Waiver of switch",
+        "Waiver of rule",
+        "Override set",
+        "Override tighten",
+        "Override loosen",
+        "Setting lower",
+        "Setting higher",
+        "overrides tightest",
+        "overrides ranked",
+        "Size all opening",
+        "Size unsized",
+        "AnswerLabel when",
+        "AnswerLabel otherwise",
+        "Emit always",
+        "Emit when",
+        "Hole plain",
+        "Hole %",
+        "Hole money",
+        "Hole .2",
+        "Approval quorum",
+        "Approval within",
+        "Attributes actions",
+        "Attributes code",
+        "Attributes outcome",
+        "Attributes severity",
+        "Attributes monitor through",
+        "Attributes monitor always",
+        "Attributes overridable",
+        "Mode monitor",
+        "Effective opening",
+        "Effective all",
+        "ClosingSkips unless worse",
+        "stages bar",
+        "stages SYS",
+        "stages no SYS",
+        "InputRecord list",
+        "InputRecord each",
+        "Field normalised",
+        "Field fresh",
+        "Field fresh always",
+        "Read[key]",
+        "let",
+        "after.position",
+        "after.portfolio",
+        "committed.",
+        "permitted.",
+        "intent.opening",
+        "intent.closing",
+        "intent.notional",
+        "portfolio.",
+        "fx",
     }
     return frozenset(nodes | forms)
 
@@ -76,7 +183,10 @@ def _forms(node: ast.Node) -> Iterator[str]:
         case ast.Call():
             yield f"Call {node.function.text}"
         case ast.Aggregate():
-            yield from (f"Aggregate {node.function.text}", *_said(kind, where=node.where, today=node.today, bare=node.variable is None))
+            yield from (
+                f"Aggregate {node.function.text}",
+                *_said(kind, where=node.where, today=node.today, bare=node.variable is None),
+            )
             if node.last is not None:
                 yield "Aggregate in last"
         case ast.Read():
@@ -97,7 +207,16 @@ def _said(kind: str, **forms: Any) -> Iterator[str]:
 
 def _read(node: ast.Read) -> Iterator[str]:
     path = ".".join([node.name, *(step.name for step in node.steps if isinstance(step, ast.FieldStep))])
-    for prefix in ("after.position", "after.portfolio", "committed.", "permitted.", "portfolio.", "intent.opening", "intent.closing", "intent.notional"):
+    for prefix in (
+        "after.position",
+        "after.portfolio",
+        "committed.",
+        "permitted.",
+        "portfolio.",
+        "intent.opening",
+        "intent.closing",
+        "intent.notional",
+    ):
         if path.startswith(prefix):
             yield prefix
     if any(isinstance(step, ast.RowStep) for step in node.steps):
@@ -108,16 +227,31 @@ def _read(node: ast.Read) -> Iterator[str]:
 
 def _rule(node: ast.RuleItem) -> Iterator[str]:
     kind, given = type(node).__name__, node.attributes
-    yield from _said("Attributes", actions=given.actions, code=given.code, outcome=given.outcome, severity=given.severity,
-                     monitor_through=isinstance(given.monitor, ast.Date), monitor_always=given.monitor == "always", overridable=given.overridable_by)
+    yield from _said(
+        "Attributes",
+        actions=given.actions,
+        code=given.code,
+        outcome=given.outcome,
+        severity=given.severity,
+        monitor_through=isinstance(given.monitor, ast.Date),
+        monitor_always=given.monitor == "always",
+        overridable=given.overridable_by,
+    )
     if not isinstance(node, ast.KillSwitch):
         yield from _said(kind, when=node.when)
     match node:
         case ast.Limit():
             yield f"Limit {node.boundary} {node.breach}"
         case ast.Throttle():
-            yield from _said(kind, per_day=isinstance(node.window, ast.PerDay), sliding=not isinstance(node.window, ast.PerDay),
-                             counters=node.counters, each=node.each, where=node.where, reserve=node.reserve)
+            yield from _said(
+                kind,
+                per_day=isinstance(node.window, ast.PerDay),
+                sliding=not isinstance(node.window, ast.PerDay),
+                counters=node.counters,
+                each=node.each,
+                where=node.where,
+                reserve=node.reserve,
+            )
             yield f"rates {node.events.text}"
         case ast.Cooldown():
             yield from _said(kind, each=node.each, where=node.where)
@@ -160,4 +294,9 @@ def _other(node: ast.Node) -> Iterator[str]:
         case ast.InputRecord():
             yield from _said(kind, list=node.as_list, each=node.each)
         case ast.Field():
-            yield from _said(kind, normalised=node.normalised, fresh=isinstance(node.fresh, ast.Duration), fresh_always=node.fresh == "always")
+            yield from _said(
+                kind,
+                normalised=node.normalised,
+                fresh=isinstance(node.fresh, ast.Duration),
+                fresh_always=node.fresh == "always",
+            )

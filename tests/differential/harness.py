@@ -1,4 +1,5 @@
 """One policy under both semantics, and the search for documents on which a bound is met exactly."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,9 @@ from caplex.runtime.facts import World
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Ruling, Verdict
-from differential.facts import Document, Facts, plain, put
+from differential.documents import Document, plain, put
+from differential.facts import Facts
+from differential.faults import broken
 from differential.policies import Policy, generate
 
 UNIT = 10**8
@@ -41,7 +44,13 @@ class Subject:
     def expect(self, document: Document) -> Ruling:
         """What the reference interpreter says."""
         policy = self.checked.policy
-        world = World(self.checked.schema, document, currency=policy.currency, timezone=policy.timezone, day_start_ns=policy.day_start_ns)
+        world = World(
+            self.checked.schema,
+            document,
+            currency=policy.currency,
+            timezone=policy.timezone,
+            day_start_ns=policy.day_start_ns,
+        )
         return reference.rule_on(self.checked, world)
 
     def find(self, document: Document) -> Found:
@@ -76,9 +85,15 @@ class Found:
     fused: tuple[int, int, int] | None
 
     def at_bound(self) -> bool:
-        """Is a measure exactly at its bound, at the size asked for? (A cooldown without event looks as if it had just ended.)"""
+        """Is a measure exactly at its bound, at the size asked for?
+
+        Cooldowns do not count: one without an event looks as if it had just ended.
+        """
         return self.case is not None and any(
-            _excess(standing) == 0 for standing in self.case.standings if standing.rule.comparison and standing.rule.kind != "cooldown")
+            _excess(standing) == 0
+            for standing in self.case.standings
+            if standing.rule.comparison and standing.rule.kind != "cooldown"
+        )
 
 
 @dataclass(slots=True)
@@ -99,12 +114,23 @@ class Pair:
         permitted, broken, failing = self.found.fused
         ruling = self.expected
         if broken < 0:  # the first rule could not read its one slot
-            return None if ruling.verdict is Verdict.DENY and ruling.reasons[0].kind == "system" else f"fused: slot {-1 - broken} is unusable"
+            return (
+                None
+                if ruling.verdict is Verdict.DENY and ruling.reasons[0].kind == "system"
+                else f"fused: slot {-1 - broken} is unusable"
+            )
         assert ruling.requested is not None, "the fast form never answers without a size"
-        verdict = Verdict.DENY if permitted == 0 else Verdict.MODIFY if permitted < ruling.requested * UNIT else Verdict.ALLOW
+        verdict = (
+            Verdict.DENY if permitted == 0 else Verdict.MODIFY if permitted < ruling.requested * UNIT else Verdict.ALLOW
+        )
         said = (verdict, Fraction(permitted, UNIT), ids(plan, broken), ids(plan, failing & ~broken))
         rules = [reason for reason in ruling.reasons if reason.kind not in ("system", "size")]
-        meant = (ruling.verdict, ruling.quantity, tuple(r.rule for r in rules if r.at == "n"), tuple(r.rule for r in rules if r.at == "x"))
+        meant = (
+            ruling.verdict,
+            ruling.quantity,
+            tuple(r.rule for r in rules if r.at == "n"),
+            tuple(r.rule for r in rules if r.at == "x"),
+        )
         return None if said == meant else f"fused: {said}\nmeant: {meant}"
 
 
@@ -130,7 +156,9 @@ def subject(seed: int, emitter: type[Fused] = Fused) -> Subject:
 def compiled(policy: Policy, emitter: type[Fused] = Fused) -> Subject:
     checked, problems = check_source(Source(f"seed{policy.seed}.cap", policy.text))
     if checked is None:
-        raise Refused(f"seed {policy.seed}: {[f'{p.code.id} {p.message}: {p.span.text}' for p in problems]}\n{policy.text}")
+        raise Refused(
+            f"seed {policy.seed}: {[f'{p.code.id} {p.message}: {p.span.text}' for p in problems]}\n{policy.text}"
+        )
     graph = build(checked)
     assert not complaints(graph), (policy.seed, complaints(graph))
     assembler = Assembler(graph, emitter)
@@ -150,16 +178,20 @@ def explore(subject: Subject, seed: int, rounds: int, ask: Callable[[Document], 
             one, other = (subject.find(put(base, knob, plain(value))) for value in (first, second))
             if facts.chance(0.3):
                 yield ask(put(base, knob, plain(first)))
-            found = [root for root in roots(first, one, second, other) if root > 0 or knob[0] == "positions" or knob[-1] == "delta"]
+            found = [
+                root
+                for root in roots(first, one, second, other)
+                if root > 0 or knob[0] == "positions" or knob[-1] == "delta"
+            ]
             for root in facts.rng.sample(found, min(3, len(found))):
                 last = put(base, knob, plain(root))
                 yield ask(last)
                 beside = plain(root + facts.pick((lot, -lot)))
                 if beside is not None and facts.chance(0.4):
                     yield ask(put(base, knob, beside))
-        yield ask(facts.broken(last))
+        yield ask(broken(facts, last))
         if facts.chance(0.5):
-            yield ask(facts.broken(base))
+            yield ask(broken(facts, base))
 
 
 def roots(first: Fraction, one: Found, second: Fraction, other: Found) -> list[Fraction]:

@@ -3,6 +3,7 @@
 Every run draws the same seeds, so that a failure can be had again: ``subject(seed)`` is the policy, the document is printed.
 What the pairs must contain is asserted too, or agreement would say little.
 """
+
 from __future__ import annotations
 
 import json
@@ -38,8 +39,15 @@ class Tally:
 
     def note(self, pair: Pair) -> None:
         ruling, found = pair.expected, pair.found
-        self.counts.update({"pairs": 1, ruling.verdict.value: 1, "at bound": found.at_bound(), "fused": found.fused is not None,
-                            "judged": ruling.requested is not None})
+        self.counts.update(
+            {
+                "pairs": 1,
+                ruling.verdict.value: 1,
+                "at bound": found.at_bound(),
+                "fused": found.fused is not None,
+                "judged": ruling.requested is not None,
+            }
+        )
         self.counts.update({reason.rule for reason in ruling.reasons if reason.kind == "system"})
 
 

@@ -1,4 +1,5 @@
 """Puts `tests/` on the path: the generators are those of tests/differential."""
+
 from __future__ import annotations
 
 import sys

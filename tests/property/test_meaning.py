@@ -3,6 +3,7 @@
 Each property is a sentence about two rulings of one policy, or of two policies that differ in one thing. The compiled
 form is asked alone: that the reference says the same is what tests/differential shows.
 """
+
 from __future__ import annotations
 
 import re
@@ -13,7 +14,7 @@ from functools import cache, lru_cache
 from random import Random
 
 from caplex.runtime.ruling import Ruling, Verdict
-from differential.facts import Document, Path, drop, knob_of, plain, put, symbol_of
+from differential.documents import Document, Path, drop, knob_of, plain, put, symbol_of
 from differential.harness import Subject, compiled, explore, subject
 from differential.policies import Policy
 
@@ -26,7 +27,9 @@ policy_of = lru_cache(maxsize=None)(subject)
 @cache
 def cases(seed: int) -> tuple[tuple[Document, Ruling], ...]:
     """Documents for the policy of this seed, and what it says to them."""
-    return tuple((pair.document, pair.found.ruling) for pair in explore(policy_of(seed), seed, 1, ask=policy_of(seed).alone))
+    return tuple(
+        (pair.document, pair.found.ruling) for pair in explore(policy_of(seed), seed, 1, ask=policy_of(seed).alone)
+    )
 
 
 def every_case() -> Iterator[tuple[Subject, Document, Ruling]]:
@@ -52,11 +55,15 @@ def test_the_order_of_items_and_numbers_never_changes_verdict_or_quantity() -> N
         other = compiled(shuffled(policy_of(seed).policy))
         for document, ruling in cases(seed):
             again = other.find(document).ruling
-            assert (again.verdict, again.quantity, again.if_approved) == (ruling.verdict, ruling.quantity, ruling.if_approved), told(other, document)
+            assert (again.verdict, again.quantity, again.if_approved) == (
+                ruling.verdict,
+                ruling.quantity,
+                ruling.if_approved,
+            ), told(other, document)
 
 
 def shuffled(policy: Policy) -> Policy:
-    """*policy* with its items in another order and its rules numbered anew within their families; facts name switches by id."""
+    """*policy* with its items in another order and its rules numbered anew within their families; facts know switches."""
     rng = Random(policy.seed)
     ids = sorted(set(re.findall(r"\b(?:EXP|ORD|LOSS|EXEC)-[0-9]{3}\b", policy.text)))
     numbers = rng.sample(range(100, 1000), len(ids))
@@ -81,7 +88,9 @@ def test_modify_never_enlarges_and_its_result_is_allowed() -> None:
         negative = knob[-1] == "delta" and ruling.side == "sell"
         smaller = put(document, knob, plain(-ruling.quantity if negative else ruling.quantity))
         again = policy.find(smaller).ruling
-        assert (again.verdict, again.quantity, again.side) == (Verdict.ALLOW, ruling.quantity, ruling.side), told(policy, document, smaller)
+        assert (again.verdict, again.quantity, again.side) == (Verdict.ALLOW, ruling.quantity, ruling.side), told(
+            policy, document, smaller
+        )
     print(f"\n{seen} results of MODIFY")
     assert seen >= 200
 
@@ -89,11 +98,37 @@ def test_modify_never_enlarges_and_its_result_is_allowed() -> None:
 # ── lost facts ────────────────────────────────────────────────────────────────────────────────────────
 
 REQUIRED: tuple[Path, ...] = (
-    ("now",), ("intent",), ("account",), ("market",), ("positions",), ("orders",), ("history",), ("switches",), ("counters",),
-    ("history", "complete_from"), ("intent", "symbol"), ("intent", "strategy"), ("account", "equity"), ("account", "day_start_equity"),
-    ("account", "peak_equity"), ("account", "available"), ("inputs", "mood"), ("inputs", "halted"), ("inputs", "temper"), ("inputs", "sector"),
-    ("inputs", "banned"), ("inputs", "fee"), ("inputs", "bell"), ("inputs", "entries"), ("inputs", "watch"), ("inputs", "guard", "level"),
-    ("inputs", "guard", "at"), ("inputs", "guard", "step"), ("inputs", "guard", "age"), ("inputs", "guard", "pulse"), ("intent", "confidence"),
+    ("now",),
+    ("intent",),
+    ("account",),
+    ("market",),
+    ("positions",),
+    ("orders",),
+    ("history",),
+    ("switches",),
+    ("counters",),
+    ("history", "complete_from"),
+    ("intent", "symbol"),
+    ("intent", "strategy"),
+    ("account", "equity"),
+    ("account", "day_start_equity"),
+    ("account", "peak_equity"),
+    ("account", "available"),
+    ("inputs", "mood"),
+    ("inputs", "halted"),
+    ("inputs", "temper"),
+    ("inputs", "sector"),
+    ("inputs", "banned"),
+    ("inputs", "fee"),
+    ("inputs", "bell"),
+    ("inputs", "entries"),
+    ("inputs", "watch"),
+    ("inputs", "guard", "level"),
+    ("inputs", "guard", "at"),
+    ("inputs", "guard", "step"),
+    ("inputs", "guard", "age"),
+    ("inputs", "guard", "pulse"),
+    ("intent", "confidence"),
 )
 """Required fields, and sections that no rule may take as empty because they are not there."""
 
@@ -105,8 +140,14 @@ def test_losing_a_required_fact_never_permits_more() -> None:
         if ruling.requested is None:
             continue
         options = [path for path in (*REQUIRED, ("market", symbol_of(document), "price")) if holds(document, path)]
-        rows = [("positions", symbol, "quantity") for symbol in document["positions"]] if isinstance(document.get("positions"), dict) else []
-        for path in rng.sample(options + [path for path in rows if holds(document, path)], 3) if len(options) > 3 else ():
+        rows = (
+            [("positions", symbol, "quantity") for symbol in document["positions"]]
+            if isinstance(document.get("positions"), dict)
+            else []
+        )
+        for path in (
+            rng.sample(options + [path for path in rows if holds(document, path)], 3) if len(options) > 3 else ()
+        ):
             if any(trip.cause == "expression" for trip in ruling.tripped):
                 continue  # language.md §8: an undecided trip leaves the closing leg, a decided one under `deny all` does not
             poorer = drop(document, path)
@@ -137,7 +178,12 @@ def test_tightening_a_literal_limit_never_permits_more() -> None:
         policy = policy_of(seed).policy
         if LITERAL.search(policy.text) is None:
             continue
-        tighter = compiled(replace(policy, items=[LITERAL.sub(lambda m: f"{m[1]} {int(m[2]) // 2}{m[3]}{m[4]}", item) for item in policy.items]))
+        tighter = compiled(
+            replace(
+                policy,
+                items=[LITERAL.sub(lambda m: f"{m[1]} {int(m[2]) // 2}{m[3]}{m[4]}", item) for item in policy.items],
+            )
+        )
         for document, ruling in cases(seed):
             seen += 1
             again = tighter.find(document).ruling
@@ -148,7 +194,16 @@ def test_tightening_a_literal_limit_never_permits_more() -> None:
 
 GROWING = ("abs(after.position.notional)", "abs(after.position.quantity)", "after.portfolio.gross")
 """Measures that never fall as an order grows beyond its closing leg; those of the intent itself do not either."""
-FLOORS = ("at least", " above ", "intent.quantity >=", "intent.closing", "unless worse", "faces", "rounding never", "after.")
+FLOORS = (
+    "at least",
+    " above ",
+    "intent.quantity >=",
+    "intent.closing",
+    "unless worse",
+    "faces",
+    "rounding never",
+    "after.",
+)
 
 
 def only_upper_bounds(policy: Policy) -> bool:
@@ -180,6 +235,8 @@ def test_where_closing_is_skipped_a_smaller_order_is_never_judged_worse() -> Non
                     less = put(document, ("intent", "quantity"), plain(smaller))
                     again = policy.find(less).ruling
                     assert lets_through(again) >= min(smaller, passes), told(policy, document, less)
-                    assert again.verdict is not Verdict.HOLD or ruling.verdict is Verdict.HOLD or passes == 0, told(policy, document, less)
+                    assert again.verdict is not Verdict.HOLD or ruling.verdict is Verdict.HOLD or passes == 0, told(
+                        policy, document, less
+                    )
     print(f"\n{seen} smaller orders")
     assert seen >= 200
