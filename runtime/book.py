@@ -1,4 +1,4 @@
-"""Positions and orders as the intent meets them: exposure, legs, value per unit (docs/spec.md, CAP-LEGS, CAP-DERIVED).
+"""Positions and orders as the intent meets them: exposure, legs, value per unit (docs/spec.md, CAP-LEG, CAP-DERIVED).
 
 Serves the compiled side; the reference interpreter derives the same on its own.
 """

@@ -1,6 +1,6 @@
 """The driver of the compiled form: runs the callables of a plan over bound slots and tells everything.
 
-The meaning is docs/spec.md, CAP-DECIDE: every rule is a cap on the permitted quantity, the policy is the smallest cap,
+The meaning is docs/spec.md, CAP-IDEA: every rule is a cap on the permitted quantity, the policy is the smallest cap,
 rounded down to what can be traded, and judged once more there. `compiler.reference` says the same independently.
 """
 from __future__ import annotations
@@ -184,8 +184,8 @@ def _start(case: Case, rule: RulePlan) -> Fraction:
     if not rule.unless_worse or not rule.pieces or opening_only:
         return case.c
     pieces = _pieces(case, rule)
-    if pieces is None:
-        return case.c
+    if pieces is None:  # unlimited is never exceeded; what cannot be read cannot be shown not to grow worse
+        return ZERO if any(isinstance(part, Unknown) for part in case.bound.sides(rule, case.n)) else case.c
     threshold = max(ZERO, max(intercept for _, intercept in pieces))
     span = interval([(slope, intercept - threshold) for slope, intercept in pieces], strict=False, high=case.c)
     if span is not None and span[1] >= case.c:

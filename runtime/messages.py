@@ -105,12 +105,12 @@ def tell_leaf(leaf: Leaf) -> str:
 
 CODES = {
     "missing": "CAP902", "stale": "CAP903", "from-the-future": "CAP904", "out-of-range": "CAP905", "nothing-to-close": "CAP905",
-    "not-a-decimal": "CAP906", "wrong-type": "CAP907", "incomplete": "CAP908", "unknown-key": "CAP901", "divisor": "CAP910",
-    "unreadable": "CAP911", "currency": "CAP912", "duplicate-key": "CAP913", "duplicate-row": "CAP913", "ambiguous": "CAP914",
+    "not-a-decimal": "CAP906", "wrong-type": "CAP907", "incomplete": "CAP908", "unknown-key": "CAP901", "divisor": "CAP922",
+    "unreadable": "CAP923", "currency": "CAP924", "duplicate-key": "CAP911", "duplicate-row": "CAP911", "ambiguous": "CAP925",
     "nothing-to-aggregate": "CAP902",
 }
-_BY_SYS = {"SYS-001": "CAP902", "SYS-002": "CAP903", "SYS-003": "CAP904", "SYS-004": "CAP905", "SYS-005": "CAP906", "SYS-006": "CAP910",
-           "SYS-007": "CAP908", "SYS-008": "CAP911", "SYS-013": "CAP912"}
+_BY_SYS = {"SYS-001": "CAP902", "SYS-002": "CAP903", "SYS-003": "CAP904", "SYS-004": "CAP905", "SYS-005": "CAP906", "SYS-006": "CAP922",
+           "SYS-007": "CAP908", "SYS-008": "CAP923", "SYS-013": "CAP924"}
 
 
 def data_code(leaf: Leaf) -> str | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from caplex.runtime import tracing
+from caplex.runtime import required, tracing
 from caplex.runtime.bind import Bound
 from caplex.runtime.canonical import from_scaled
 from caplex.runtime.decision import Decision, FirstReason
@@ -183,27 +183,13 @@ class Policy:
 
     def required_facts(self, intent: Mapping[str, Any] | None = None) -> list[str]:
         """JSON pointers that an adapter must fill, in order; *intent* puts its own symbol, strategy … into them."""
-        fixed = {"account": "account", "market": "market", "instrument": "instruments", "strategy": "strategies", "venue": "venues", "fx": "fx"}
-        keys = {"market": "symbol", "instrument": "symbol", "strategy": "strategy", "venue": "venue"}
-        found = ["/now", "/intent/action"]
+        claims = intent or {}
+        found = ["/now", "/intent/action", "/intent/symbol", "/intent/side"]
+        if not self.plan.sizes:
+            found.append("/intent/quantity")
+        found += ["/positions", "/orders"]
+        if self.plan.header.lot is None:
+            found.append(f"/instruments/{claims.get('symbol', '{symbol}')}/lot")
         for slot in self.plan.slots:
-            if slot.kind == "field" and not slot.optional:
-                section = self.plan.schema.sections[slot.section]
-                base = f"inputs/{slot.section}" if section.inputs else fixed.get(slot.section, slot.section)
-                key = slot.key_text
-                if key is None and section.shape == "row":
-                    dimension = keys.get(slot.section, section.key or "key")
-                    key = str((intent or {}).get(dimension, "{" + dimension + "}"))
-                found.append("/" + "/".join(part for part in (base, key, slot.name) if part))
-            elif slot.kind == "switch":
-                found.append("/switches")
-            elif slot.kind == "counter":
-                found.append(f"/counters/{slot.name}")
-            elif slot.kind == "fold":
-                section = self.plan.schema.sections[slot.name.split()[1]]
-                found.append("/history" if section.shape == "history" else f"/{'inputs/' if section.inputs else ''}{section.name}")
-            elif slot.kind == "book":
-                found.extend(("/positions", "/orders"))
-                if slot.name not in ("position", "base", "direction", "closing", "side"):
-                    found.append("/market")
+            found += required.of_slot(slot, self.plan.schema, claims)
         return list(dict.fromkeys(found))

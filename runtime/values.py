@@ -2,7 +2,7 @@
 
 Numbers are `Fraction` (money, prices, quantities, ratios, counts; durations and instants in nanoseconds), texts are
 `str`, truth is `bool`, sets are `frozenset`. A reading that cannot be used is an `Unknown`; an optional one that is not
-there is `ABSENT`. Conditions are strong Kleene: `both`, `either`, `negate` (docs/spec.md, CAP-KLEENE).
+there is `ABSENT`. Conditions are strong Kleene: `both`, `either`, `negate` (docs/spec.md, CAP-FACT-5).
 """
 from __future__ import annotations
 

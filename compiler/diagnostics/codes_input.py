@@ -125,9 +125,33 @@ BAD_SETTINGS_FILE = Code(
     "- max_position: 8%",
     "max_position: 8%",
 )
+DIVISOR = Code(
+    "CAP922", "divisor-not-positive", _E, "A divisor that is zero or negative",
+    "A share of nothing, or of a debt, has no meaning; a comparison with it would turn round.",
+    '{"account": {"peak_equity": "0"}}',
+    '{"account": {"peak_equity": "100000"}}',
+)
+SWITCH_UNREADABLE = Code(
+    "CAP923", "switch-unreadable", _E, "The state of a kill switch is missing or unreadable",
+    "A switch that nobody can read is judged as tripped.",
+    '{"intent": {"symbol": "AAPL"}}',
+    '{"intent": {"symbol": "AAPL"}, "switches": {"KILL-010": {"state": "armed"}}}',
+)
+NO_RATE = Code(
+    "CAP924", "no-exchange-rate", _E, "Money in a currency without a rate",
+    "A missing exchange rate is not 1.",
+    '{"instruments": {"SAP": {"currency": "EUR"}}}',
+    '{"instruments": {"SAP": {"currency": "EUR"}}, "fx": {"EURUSD": {"rate": "1.084"}}}',
+)
+AMBIGUOUS = Code(
+    "CAP925", "ambiguous-row", _E, "Several rows fit, and the intent does not say which",
+    "Two venues or accounts may differ in everything that matters; a guess would be an allowance.",
+    '{"intent": {"symbol": "AAPL"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
+    '{"intent": {"symbol": "AAPL", "venue": "a"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
+)
 
 CODES: tuple[Code, ...] = (
     UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
     DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE, UNKNOWN_SETTING, SETTING_OUT_OF_RANGE, LESS_SAFE, BAD_SETTING,
-    NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE,
+    NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE, DIVISOR, SWITCH_UNREADABLE, NO_RATE, AMBIGUOUS,
 )

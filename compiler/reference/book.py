@@ -1,4 +1,4 @@
-"""Positions and orders as one intent meets them: legs, exposure, money per unit (docs/spec.md, CAP-LEGS, CAP-DERIVED)."""
+"""Positions and orders as one intent meets them: legs, exposure, money per unit (docs/spec.md, CAP-LEG, CAP-DERIVED)."""
 from __future__ import annotations
 
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""From all rules to one ruling: what is asked, what is permitted, and how it is told (docs/spec.md, CAP-ASK, CAP-DECIDE, CAP-TELL)."""
+"""From all rules to one ruling: what is asked, what is permitted, and how it is told (docs/spec.md, CAP-ASK, CAP-IDEA, CAP-TELL)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator

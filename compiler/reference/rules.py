@@ -1,4 +1,4 @@
-"""One rule on one intent: is it kept at a size, how does it stand at the whole intent, what does it permit (docs/spec.md, CAP-CAP)."""
+"""One rule on one intent: is it kept at a size, how does it stand at the whole intent, what does it permit (docs/spec.md, CAP-IDEA-3)."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from caplex.compiler.reference.book import TRADES, Book
 from caplex.compiler.reference.expressions import COMPARE, Reader
 from caplex.compiler.semantics.model import CheckedModule, RuleInfo
+from caplex.compiler.semantics.shape import Shapes
 from caplex.compiler.syntax import ast
 from caplex.runtime.facts import World
 from caplex.runtime.layout import pointer
@@ -240,8 +241,12 @@ class Judge:
             opening_only = less(self.count(node), self.reader.value(node.amount, ZERO)) is True
         if not (info.skipped or opening_only):
             return ZERO
-        if not (info.unless_worse and isinstance(node, ast.Limit)) or opening_only or not isinstance(self._excess(info, ZERO), Fraction):
+        if not (info.unless_worse and isinstance(node, ast.Limit)) or opening_only:
             return c
+        if not isinstance(self._excess(info, ZERO), Fraction):
+            measure, _, bound, _ = self.sides(info, ZERO)
+            grows = any(Shapes(self.checked).reads_size(side) for side in (node.measure, node.bound))
+            return ZERO if grows and merge(measure, bound) is not None else c
         most = max(ZERO, self._excess(info, ZERO))
         if self._excess(info, c) <= most:
             return c

@@ -1,4 +1,4 @@
-"""What values an expression can take, by interval arithmetic over literals and declared ranges (docs/spec.md, CAP-RANGE).
+"""What values an expression can take, by interval arithmetic over literals and declared ranges (docs/spec.md, CAP-TYPE-5).
 
 Every interval is a sound enclosure: a value that can be known lies inside. Nothing here is exact about correlated reads:
 ``a - a`` spans twice the width of ``a``. Divisors are positive, because any other is SYS-006 and has no value.

@@ -117,7 +117,7 @@ def facts() -> str:
         parts += _section(section)
     parts += [
         "## Computed fields",
-        "Never supplied; a document that brings them is unusable, but for the quantity of an intent and of a position.",
+        "Never supplied, but for `intent.quantity`, `intent.notional` and `position.quantity`: a document that brings the others is unusable.",
         table(("field", "type", "read", "meaning"), [_derived(each) for each in builtins.DERIVED.values()]),
         "## Computed fields of rows",
         "Read through the variable of an aggregate, `sum(p.notional for p in positions)`.",
@@ -246,7 +246,7 @@ def builtin_words() -> str:
         table(("function", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.FUNCTIONS, _FUNCTIONS, "functions")]),
         "## Aggregates",
         "They go over the rows of a list or of a history, filtered with `where`, and cut to a window with `in last D` or `today`.\n"
-        "The inside of an aggregate does not read the size of the intent. One row that cannot be read makes the whole unknown.",
+        "The inside of an aggregate does not read the size of the intent. One row that cannot be read makes the whole unknown; only `any` and `all` may know their answer all the same.",
         table(("aggregate", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.AGGREGATES, _AGGREGATES, "aggregates")]),
         "## Actions",
         "What an intent may be. `for open, transfer` after a rule's id says which it judges.",

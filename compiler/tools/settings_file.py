@@ -14,7 +14,13 @@ def read_settings(path: Path) -> dict[str, Any]:
         PolicyError: The file is missing, no YAML, or no flat mapping of names to values; the message names the line.
     """
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    class Exact(SafeConstructor):
+        """Numbers with a point keep their digits."""
+
+    Exact.add_constructor("tag:yaml.org,2002:float", lambda _, node: str(node.value))
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -22,7 +28,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise PolicyError(f"{path}: the settings file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_duplicate_keys = False
-    yaml.constructor.yaml_constructors.pop("tag:yaml.org,2002:float", None)
+    yaml.Constructor = Exact
     try:
         loaded = yaml.load(text)
     except MarkedYAMLError as error:

@@ -11,7 +11,7 @@ from differential.documents import DAY, NOON, NOWS, SECOND, Document, Path, iso,
 from differential.policies import Policy
 from differential.vocabulary import EVENTS, STRATEGIES
 
-PRICES = ("1", "2", "3", "3", "5", "10", "10", "20", "0.5", "2.5")
+PRICES = ("1", "2", "3", "3", "5", "7", "10", "10", "20", "0.5", "2.5")
 SIZES = ("1", "2", "3", "5", "10", "20", "50", "100")
 AMOUNTS = ("50", "100", "100", "200", "500", "1000")
 HELD = ("0", "1", "5", "-5", "10", "10", "-10", "20", "-20", "50", "2.5")
@@ -63,7 +63,7 @@ class Facts:
             "positions": {
                 symbol: {"quantity": self.pick(HELD)} for symbol in "ABC" if self.chance(0.75 if symbol == "A" else 0.5)
             },
-            "orders": [self._order(number) for number in range(self.pick((0, 0, 1, 1, 2, 3)))],
+            "orders": [self._order(number) for number in range(self.pick((0, 0, 1, 1, 2, 4)))],
             "strategies": {
                 name: self.some(
                     open_trades=(0.6, self.rng.randrange(4)),
@@ -139,7 +139,7 @@ class Facts:
             **self.some(
                 price=(0.5, self.pick(PRICES)),
                 status=(0.3, self.pick(("open", "sent", "filled", "cancel_requested"))),
-                oco=(0.25, "g1"),
+                oco=(0.4, "g1"),
             ),
         }
 

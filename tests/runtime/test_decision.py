@@ -92,7 +92,7 @@ def test_a_decision_survives_its_document_and_a_pickle(policy, document):
     ({"market__AAPL__price": "-1"}, {"code": "CAP905", "path": "/market/AAPL/price", "problem": "out_of_range", "observed": "-1", "limit": "> 0"}),
     ({"account__equity": "1e999999999"}, {"code": "CAP906", "path": "/account/equity", "problem": "not_a_decimal"}),
     ({"account__equity": True}, {"code": "CAP907", "path": "/account/equity", "problem": "wrong_type"}),
-    ({"switches": ...}, {"code": "CAP911", "path": "/switches"}),
+    ({"switches": ...}, {"code": "CAP923", "path": "/switches"}),
     ({"intent__quantity": "0"}, {"code": "CAP905", "path": "/intent/quantity"}),
     ({"now": "2026-01-05T15:00:00"}, {"code": "CAP907", "path": "/now"}),
     ({"instruments": {}}, {"code": "CAP902", "path": "/instruments/AAPL/lot"}),

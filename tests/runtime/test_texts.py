@@ -81,4 +81,4 @@ def test_every_problem_has_words_and_a_code():
         assert len(tell_leaf(leaf)) > 5
         assert data_code(leaf) == CODES[problem]
     assert data_code(Leaf("SYS-012", "", "lot")) is None
-    assert data_code(Leaf("SYS-008", "/switches", "missing")) == "CAP911"
+    assert data_code(Leaf("SYS-008", "/switches", "missing")) == "CAP923"
