@@ -109,7 +109,7 @@ class Pair:
         return self._fused(plan) if self.found.fused is not None else None
 
     def _fused(self, plan: Plan) -> str | None:
-        """The fast form tells the quantity, the verdict, the rules broken at n, and those that fail at the smaller size."""
+        """The fast form tells quantity, verdict, the rules broken at n, and those that fail at the smaller size."""
         assert self.found.fused is not None
         permitted, broken, failing = self.found.fused
         ruling = self.expected

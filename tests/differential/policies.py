@@ -291,7 +291,8 @@ class _Writer:
                     overrides.append(f"tighten for {scope} = {self.pick(tight)}")
                 elif loose:
                     overrides.append(
-                        f'loosen for {scope} = {self.pick(loose)} through {self.pick(DATES)} approved by "CRO" ticket "R-1"'
+                        f"loosen for {scope} = {self.pick(loose)} through {self.pick(DATES)} "
+                        'approved by "CRO" ticket "R-1"'
                     )
         elif self.chance(0.7):
             overrides.append(
@@ -471,7 +472,8 @@ class _Writer:
         events = self.pick(tuple(EVENTS))
         self.need((events,))
         return (
-            f"cooldown {rule}{self._attributes(overridable=True)} {{ {self.when(0.2)}deny during {self.value('duration')} after last "
+            f"cooldown {rule}{self._attributes(overridable=True)} {{ "
+            f"{self.when(0.2)}deny during {self.value('duration')} after last "
             f"{EVENTS[events]}{self._keys(events)}{self._where(events)} }}"
         )
 
@@ -572,9 +574,8 @@ class _Writer:
             floors = [floor for floor in (5, 10, 20, 50) if floor < most] or [1]
             steps.append(f"at least {self.rng.choice(floors)} USD else deny")
         return (
-            f"size SIZE-{number * 10 + 10:03d} for {self.pick(('unsized', 'unsized', 'unsized', 'all opening'))} orders {{ "
-            + "  ".join(steps)
-            + " }"
+            f"size SIZE-{number * 10 + 10:03d} for "
+            f"{self.pick(('unsized', 'unsized', 'unsized', 'all opening'))} orders {{ " + "  ".join(steps) + " }"
         )
 
     def _answer(self) -> str:

@@ -1,7 +1,7 @@
 """Two semantics, one meaning: the reference interpreter and the compiled form give the same ruling on generated pairs.
 
-Every run draws the same seeds, so that a failure can be had again: ``subject(seed)`` is the policy, the document is printed.
-What the pairs must contain is asserted too, or agreement would say little.
+Every run draws the same seeds, so that a failure can be had again: ``subject(seed)`` is the policy, and the document is
+printed. What the pairs must contain is asserted too, or agreement would say little.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pairs can tell right from wrong: each listed mistake in the emitters or the driver is found by a few of them.
 
-A mutant changes one piece of source text in the compiled side. It is killed when the reference disagrees with it on some
-pair. A mutant whose text is no longer there fails too: the list follows the code.
+A mutant changes one piece of source text in the compiled side. It is killed when the reference disagrees with it on
+some pair. A mutant whose text is no longer there fails too: the list follows the code.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SEEDS = range(100_000, 102_000)
 class Mutant:
     """In the function *name* of *place* (a module, a class, a table), *old* becomes *new*.
 
-    *rebuild*: it is part of what makes the code, so policies are compiled anew. *needs*: a word of the policies that may
-    notice. A table entry without *old* is replaced by *new* itself.
+    *rebuild*: it is part of what makes the code, so policies are compiled anew. *needs*: a word of the policies that
+    may notice. A table entry without *old* is replaced by *new* itself.
     """
 
     title: str

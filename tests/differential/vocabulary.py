@@ -30,8 +30,8 @@ INPUTS = {
     "fee": "input fee : money(EUR)",
     "sector": "input sector : text normalised trim, upper",
     "banned": "input banned : set of symbol",
-    "guard": "input guard { level : count within 0..9  at : instant  share : ratio? above 0  step : quantity  age : duration "
-    " pulse : count fresh within 10s  as_of : instant? }",
+    "guard": "input guard { level : count within 0..9  at : instant  share : ratio? above 0  step : quantity "
+    "age : duration  pulse : count fresh within 10s  as_of : instant? }",
     "entries": "input entries each symbol as list { level : count  gain : money?  at : instant }",
     "watch": "input watch as list { symbol : symbol  weight : ratio  bad : bool? }",
     "confidence": "input intent { confidence : ratio within 0%..100% }",
