@@ -10,7 +10,7 @@ SPEC = (DOCS / "spec.md").read_text(encoding="utf-8")
 PARAGRAPHS = re.findall(r"^\*\*(CAP-[A-Z]+-[0-9]+)\.\*\*", SPEC, re.M)
 SECTIONS = re.findall(r"^## (CAP-[A-Z]+): ", SPEC, re.M)
 CASES = sorted((ROOT / "tests" / "conformance").glob("*.yaml"))
-MOST_WITHOUT_A_CASE = 35
+MOST_WITHOUT_A_CASE = 20
 """Lower it when cases are written; it never rises."""
 
 
