@@ -49,6 +49,12 @@ class Facts:
         return f"<Facts {(self.hash or 'without a canonical form')[:19]}>"
 
 
+
+def _needs_anything(spec: SectionSpec) -> bool:
+    """Does a row of the section have fields that must be there?"""
+    return any(not field.optional and not field.derived for field in spec.fields.values())
+
+
 class World:
     """What a policy may know: the one document, read through the one schema.
 
@@ -103,7 +109,8 @@ class World:
     def cell(self, section: str, key: str | None, field: str) -> Any:
         """One field: of the one record, or of the row of *key* (None: the row of the intent's own key).
 
-        No row: a required field is missing (SYS-001 with its path), an optional one ABSENT; a position is flat.
+        No row: a position is flat; else every field is missing (SYS-001 with its path) if rows of the section need anything,
+        for whoever lost the whole row has not said that an optional field is not there. Where nothing is needed, ABSENT.
         """
         spec = self.schema.sections[section]
         row = self.row(section, key)
@@ -114,7 +121,9 @@ class World:
         declared = spec.fields.get(field)
         if section == "position" and field == "quantity":
             return ZERO
-        return ABSENT if declared is not None and declared.optional else missing(self._where(spec, key) + pointer(field), declared)
+        if declared is not None and declared.optional and (section == "position" or not _needs_anything(spec)):
+            return ABSENT
+        return missing(self._where(spec, key) + pointer(field), declared)
 
     def row(self, section: str, key: str | None = None) -> Row | Unknown | None:
         """The record, or the row of *key*; None where there is none, Unknown where that cannot be told."""
