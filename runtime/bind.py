@@ -311,7 +311,7 @@ class Bound:
             return None
         size, leg, lot, top, bottom = (value.numerator for value in scaled_values)
         whole = size % lot == 0 and size <= top and (size >= bottom or size <= leg)
-        return size, leg, whole, lot, top, bottom
+        return size, leg, whole, lot, top, bottom, size if self._book.direction > 0 else -size
 
 
 _BOOK = {"value": "V", "order_value": "order_value", "direction": "direction", "others_gross": "others_gross", "held_gross": "held_gross",

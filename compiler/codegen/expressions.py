@@ -127,8 +127,18 @@ class Expressions:
             self.defaults.append(key)
         return Num(f"e{self.defaults.index(key)}", scale)
 
+    def _is_signed_size(self, args: tuple[int, ...]) -> bool:
+        """``direction · q``: at hand as it is, since every measure of a position begins with it."""
+        direction, size = (self.graph.nodes[arg] for arg in args)
+        if direction.op != "slot" or size.op != "size":
+            return False
+        spec = self.graph.slots[direction.payload]
+        return (spec.kind, spec.name) == ("book", "direction")
+
     def _operation(self, number: int) -> Num:
         node = self.graph.nodes[number]
+        if node.op == "mul" and self._is_signed_size(node.args):
+            return Num("d", PLACES)
         left = self._num(node.args[0])
         match node.op:
             case "neg":

@@ -17,8 +17,9 @@ from caplex.runtime.plan import SlotSpec
 from caplex.runtime.schema import Kind, Type
 
 TRADING = ("adjust", "close", "open")
-PRELUDE = ("n", "c", "whole", "lot", "most", "least")
-"""Requested quantity, closing leg, whether n can be traded as it is, lot, largest and smallest tradable quantity; in 1e-8."""
+PRELUDE = ("n", "c", "whole", "lot", "most", "least", "d")
+"""Requested quantity, closing leg, whether n can be traded as it is, lot, largest and smallest tradable quantity, signed quantity;
+in 1e-8."""
 
 
 class Fused(Expressions):
@@ -38,7 +39,7 @@ class Fused(Expressions):
         body = self._decide(rules)
         names = ", ".join((*PRELUDE, *(f"s{slot}" for slot in self.slots), *(f"e{i}" for i in range(len(self.defaults)))))
         unpack = f"    {names}, = t\n"
-        return f"def decide(t):\n{unpack}{body}\n\ndef judge_at(t, q):\n{unpack}    n = q\n{at}"
+        return f"def decide(t):\n{unpack}{body}\n\ndef judge_at(t, q):\n{unpack}    n, d = q, q if d > 0 else -q\n{at}"
 
     def _blocks(self, rule: RuleNode) -> bool:
         """Can this rule take anything away? Warnings and monitored rules cannot."""

@@ -202,7 +202,7 @@ class Resolver:
     def _optional(self, expr: ast.Read) -> None:
         text = expr.span.text
         self.say(at(codes.OPTIONAL, f"`{text}` may be absent", expr.span, "an optional field",
-                    help=f"say what then holds: `({text} else …)`, or ask `{text} is known`"))
+                    help=f"say what then holds: `({text} else …)`"))
 
     def trip_reads(self, expr: ast.Read, path: str, row: str | None) -> Type:
         if row is not None:

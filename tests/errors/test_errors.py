@@ -22,6 +22,7 @@ import pytest
 
 from caplex.compiler import driver
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.diagnostics.render import render
 from caplex.compiler.source import Source
 
 HERE = Path(__file__).parent
@@ -97,7 +98,6 @@ def test_says_what_is_wrong(chunk: Chunk) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_reads_as_stored(path: Path) -> None:
-    render = pytest.importorskip("caplex.compiler.diagnostics.render").render
     shown = "\n---\n".join("\n\n".join(render(each).rstrip() for each in diagnose(chunk)) for chunk in chunks(path)) + "\n"
     golden = path.with_suffix(".golden")
     if os.environ.get("CAPLEX_WRITE_GOLDENS"):
