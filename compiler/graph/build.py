@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from caplex.compiler.graph import rules as rows
 from caplex.compiler.graph.ir import Fold, RuleGraph
@@ -358,10 +357,3 @@ class Builder:
         for part in parts:
             result = part if result is None else self.graph.add("and", (result, part), None, BOOL)
         return result
-
-
-def text_of(value: Any) -> str:
-    """A constant for the dump."""
-    if isinstance(value, Fraction):
-        return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
-    return repr(sorted(value)) if isinstance(value, frozenset) else repr(value)
