@@ -48,7 +48,7 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
     from caplex.compiler import driver
 
     checked, diagnostics = driver.check_path(file, settings=values, mode=mode)
-    policy, payload, files = _compile(checked, diagnostics)
+    policy, payload, files = _compile(checked, diagnostics, values, mode)
     if name:
         artifact.write(name, artifact.Artifact(payload, files))
     return policy
@@ -60,7 +60,7 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
 
     values = resolve_settings(settings)
     checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
-    return _compile(checked, diagnostics)[0]
+    return _compile(checked, diagnostics, values, mode)[0]
 
 
 compile_text = loads
@@ -91,7 +91,9 @@ def resolve_settings(settings: Settings) -> dict[str, Any]:
     return read_settings(Path(settings))
 
 
-def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic]) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
+def _compile(
+    checked: CheckedModule | None, diagnostics: list[Diagnostic], values: Mapping[str, Any], mode: str | None,
+) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
     from caplex.compiler.codegen.assemble import Assembler
     from caplex.compiler.diagnostics.render import render
     from caplex.compiler.graph.build import build
@@ -110,7 +112,8 @@ def _compile(checked: CheckedModule | None, diagnostics: list[Diagnostic]) -> tu
         "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
         "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
     }
-    payload = (assembler, generated, hashes, sources, _code(graph.policy.name, generated))
+    given = {"settings": {name: str(value) for name, value in values.items()}, "mode": mode}
+    payload = (assembler, generated, {**hashes, "given": given}, sources, _code(graph.policy.name, generated))
     files = tuple((str(Path(name).resolve()), sha256(text.encode())) for name, text in sorted(sources.items()) if Path(name).is_file())
     return _revive(payload), payload, files
 

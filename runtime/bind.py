@@ -6,7 +6,7 @@ from typing import Any
 
 from caplex.runtime.book import Book
 from caplex.runtime.canonical import to_decimal
-from caplex.runtime.facts import World
+from caplex.runtime.facts import Row, World
 from caplex.runtime.grid import Grid
 from caplex.runtime.layout import pointer
 from caplex.runtime.operators import TRAP, rows_of
@@ -40,10 +40,11 @@ class Bound:
     Attributes:
         slots: One value a slot: exact number, text, bool, set, ABSENT, or Unknown.
         ints: What the fused form unpacks, or None where it cannot answer.
+        approved: Rules whose hold has been lifted; only an engine knows, and no document may claim it.
         policy, facts, names: Set by `Policy.bind`, for decisions that are told later.
     """
 
-    __slots__ = ("_book", "action", "asked_decimal", "closing", "document", "facts", "ints", "names", "now", "plan", "policy", "slots", "world")
+    __slots__ = ("_book", "action", "approved", "asked_decimal", "closing", "document", "facts", "ints", "names", "now", "plan", "policy", "slots", "world")
 
     policy: Any
     facts: Any
@@ -52,6 +53,7 @@ class Bound:
     def __init__(self, plan: Plan, document: Any) -> None:
         header = plan.header
         self.plan = plan
+        self.approved: frozenset[str] = frozenset()
         self.world = World(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
         self.document: tuple[Leaf, ...] = tuple(self.world.document_problems)
         self.now: Any = self.world.now
@@ -200,6 +202,12 @@ class Bound:
         return self._book.direction
 
     @property
+    def reconciled(self) -> bool:
+        """Do the books fit the venue's, as far as anybody says? What cannot be read does not."""
+        row = self.world.row("account") if "account" in self.plan.schema.sections else None
+        return not isinstance(row, Row) or row.entry.data.get("reconciled") is None or row.cell("reconciled") is True
+
+    @property
     def asked(self) -> Any:
         """The size in the document: None if it gives none."""
         return self._book.n_requested
@@ -265,7 +273,7 @@ class Bound:
         if not isinstance(self.action, str) or self.action not in TRADES or not isinstance(self.now, Fraction):
             return None
         n = self._requested()
-        if n is None or isinstance(book.direction, Unknown) or isinstance(book.closable, Unknown):
+        if n is None or not self.reconciled or isinstance(book.direction, Unknown) or isinstance(book.closable, Unknown):
             return None
         self.asked_decimal = to_decimal(n)
         prelude = self._prelude(n)

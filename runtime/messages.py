@@ -56,6 +56,12 @@ def _system(reason: Reason, ruling: Ruling) -> str:
     match reason.rule:
         case "SYS-010":
             return "the policy is not in effect"
+        case "SYS-009":
+            return "the journal cannot be written, so nothing may be approved"
+        case "SYS-011":
+            return "the id was used before with other content; an id is spent once"
+        case "SYS-014":
+            return "the books do not fit the venue's: only closing may go ahead until an operator reconciles"
         case "SYS-012" if any(leaf.problem == "over-close" for leaf in reason.leaves):
             return f"only {plain(ruling.closing)} can be closed; more would open the other side"
         case "SYS-012" if ruling.verdict is Verdict.DENY:

@@ -37,7 +37,7 @@ class Request:
     Attributes:
         n: The size, or Unknown with the readings that hide it.
         c: Its closing leg.
-        caps: Caps that come with the request itself: outside effect (SYS-010), over-close (SYS-012).
+        caps: Caps that come with the request itself: outside effect (SYS-010), over-close (SYS-012), unreconciled books (SYS-014).
         sizes: Tickets that cap it, with the readings that a ticket could not use.
     """
 
@@ -76,6 +76,8 @@ def request(plan: Plan, bound: Bound) -> Request:
         else:
             found.c = min(c, found.n)
             _effective(plan, bound, found)
+            if not bound.reconciled:
+                found.caps.append(("SYS-014", found.c, frozenset()))
     return found
 
 
@@ -262,7 +264,7 @@ def _reasons(case: Case, verdict: Verdict, held: list[Standing]) -> tuple[Reason
                 told.say((-1, 2 * index + 1), Reason(size.id, "size", "size", "deny" if floored else "reduce", title=size.title or None,
                                                      permitted=case.c if floored else cap))
     for sys, cap, leaves in case.extra_caps:
-        if sys == "SYS-010" and cap < n:
+        if sys in ("SYS-010", "SYS-014") and cap < n:
             told.say((-2, 0) if front is None else (front, -1), Reason(sys, "system", "SYS", "deny", severity="critical", permitted=cap), sys)
         elif sys == "SYS-012":
             told.say((last, 3), _snapped("/intent/quantity", "over-close", cap), sys)
@@ -303,7 +305,7 @@ def _held(case: Case) -> list[Standing]:
     silent = ("waived", "not-applicable", "not-judged")
     return [
         standing for standing in case.standings
-        if standing.held and not standing.monitored and standing.state not in silent and case.permitted > standing.start
+        if standing.held and standing.rule.id not in case.bound.approved and not standing.monitored and standing.state not in silent and case.permitted > standing.start
         and case.bound.broken(standing.rule, case.permitted, case.c) is not False]
 
 

@@ -108,6 +108,35 @@ class TripPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RearmPlan:
+    """What re-arms a switch; all parts must be met. *never*: nothing does.
+
+    Attributes:
+        role, quorum: So many distinct people who hold the role; an empty role asks for nobody.
+        delay: Nanoseconds that must have passed since the trip.
+        condition: Read on the state at the time of the act; None asks for nothing.
+    """
+
+    text: str
+    never: bool = False
+    role: str = ""
+    quorum: Reading | None = None
+    delay: Reading | None = None
+    condition: Condition | None = None
+    condition_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RebasePlan:
+    """``rebase account.peak_equity to account.equity``, when the switch trips or when it is re-armed."""
+
+    on: Literal["trip", "rearm"]
+    section: str
+    field: str
+    value: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class RulePlan:
     """One rule, limit, throttle, cooldown or switch; see `compiler.graph.ir.RuleNode` for the fields."""
 
@@ -147,6 +176,10 @@ class RulePlan:
     reads: tuple[int, ...]
     source: str
     position: dict[str, Any]
+    rearm: RearmPlan | None = None
+    rebases: tuple[RebasePlan, ...] = ()
+    trip_reads: frozenset[str] = frozenset()
+    """Sections whose change may trip a switch; ``now`` where time alone may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +214,10 @@ class HeaderPlan:
     lot: Fraction | None
     rounding_never: bool
     modify_never: bool
+    journal_continues: bool = False
+    """`journal failure: closing continues`."""
+    idempotency_keep_ns: int | None = None
+    owner: str = ""
 
 
 @dataclass(slots=True)
@@ -207,5 +244,9 @@ class Plan:
     graph_text: str = ""
     hash: str = ""
     settings_hash: str = ""
+    keep_ns: dict[str, int | None] = field(default_factory=dict)
+    """How far back each history is read, by section; None: without end. A history that is not here is not read."""
+    given: dict[str, Any] = field(default_factory=dict)
+    """What came from outside: ``settings`` by name and ``mode``, as given."""
     sources: dict[str, str] = field(default_factory=dict)
     """Text of each source file by name, so that explanations can cite lines."""

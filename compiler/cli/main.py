@@ -17,14 +17,18 @@ from caplex.version import __version__
 
 # Where each command lives. What is not here is absent from `--help`.
 COMMANDS = {
+    "audit": "auditing",
     "check": "author",
     "compile": "author",
     "decide": "operate",
     "demo": "operate",
     "explain": "explaining",
+    "keys": "operators",
+    "roles": "operators",
+    "sign": "operators",
 }
 PLANNED = frozenset({
-    "allocate", "audit", "backtest", "bench", "completion", "diff", "doc", "fmt", "graph", "import", "init", "lint", "lsp",
+    "allocate", "backtest", "bench", "completion", "diff", "doc", "fmt", "graph", "import", "init", "lint", "lsp",
     "replay", "run", "schema", "serve", "switch", "test", "ui", "verify",
 })
 

@@ -11,7 +11,8 @@ from caplex.compiler.codegen.link import link
 from caplex.compiler.codegen.scalar import Fused
 from caplex.compiler.codegen.traced import Traced
 from caplex.compiler.graph.dump import dump
-from caplex.compiler.graph.ir import RuleGraph, RuleNode, TripNode
+from caplex.compiler.graph.horizon import horizons
+from caplex.compiler.graph.ir import RearmNode, RuleGraph, RuleNode, TripNode
 from caplex.compiler.source import Span
 from caplex.runtime import operators
 from caplex.runtime.plan import (
@@ -19,6 +20,8 @@ from caplex.runtime.plan import (
     Override,
     PiecePlan,
     Plan,
+    RearmPlan,
+    RebasePlan,
     RulePlan,
     SettingPlan,
     SizePlan,
@@ -112,6 +115,11 @@ class Assembler:
         for trip in rule.trips:
             for part in ("condition", "observed", "bound", "confirm", "amount", "window"):
                 self.name(getattr(trip, part), rule.id, f"trip_{part}")
+        if rule.rearm is not None:
+            for part in ("quorum", "delay", "condition"):
+                self.name(getattr(rule.rearm, part), rule.id, f"rearm_{part}")
+        for rebase in rule.rebases:
+            self.name(rebase.value, rule.id, "rebase")
         self._template(rule.because, rule.id)
 
     def _template(self, parts: tuple[Any, ...] | None, owner: str) -> None:
@@ -146,7 +154,7 @@ class Assembler:
             sizes=tuple(SizePlan(s.id, s.title, s.reach, find(s.money), find(s.floor), find(s.leverage), text(s.because), place(s.span)) for s in graph.sizes),
             labels=tuple((label, find(when)) for label, when in graph.labels),
             emits=tuple((tag, find(when), text(parts) or ()) for tag, when, parts in graph.emits),
-            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), **extras)
+            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), keep_ns=horizons(graph), **extras)
 
 
 def place(span: Span | None) -> str:
@@ -168,7 +176,8 @@ def header(graph: RuleGraph) -> HeaderPlan:
         timezone=policy.timezone, day_start_ns=policy.day_start_ns, effective_from_ns=policy.effective_from_ns,
         effective_until_ns=policy.effective_until_ns, outside=policy.outside,
         stages=tuple(stage for phase in policy.phases for stage in phase), phase_count=len(policy.phases),
-        sys_listed=policy.sys_listed, lot=policy.lot, rounding_never=policy.rounding_never, modify_never=policy.modify_never)
+        sys_listed=policy.sys_listed, lot=policy.lot, rounding_never=policy.rounding_never, modify_never=policy.modify_never,
+        journal_continues=policy.journal_continues, idempotency_keep_ns=policy.idempotency_keep_ns, owner=policy.owner)
 
 
 def setting(graph: RuleGraph, name: str) -> SettingPlan:
@@ -195,6 +204,12 @@ def trip_plan(trip: TripNode, find: Callable[[int | None], Any]) -> TripPlan:
                     trip.confirm_readings, trip.rules, trip.families, trip.severity, find(trip.amount), trip.events, find(trip.window))
 
 
+def rearm_plan(rearm: RearmNode | None, find: Callable[[int | None], Any]) -> RearmPlan | None:
+    if rearm is None:
+        return None
+    return RearmPlan(rearm.text, rearm.never, rearm.role, find(rearm.quorum), find(rearm.delay), find(rearm.condition), rearm.condition_text)
+
+
 def rule_plan(rule: RuleNode, find: Callable[[int | None], Any], text: Callable[[Any], Any]) -> RulePlan:
     approval = None if rule.approval is None else (*rule.approval[:2], find(rule.approval[2]))
     return RulePlan(
@@ -206,4 +221,5 @@ def rule_plan(rule: RuleNode, find: Callable[[int | None], Any], text: Callable[
         strict=rule.strict, waivers=tuple(WaiverPlan(w.id, w.until_ns, find(w.when)) for w in rule.waivers), approval=approval,
         reserve=find(rule.reserve), trips=tuple(trip_plan(t, find) for t in rule.trips), denies=rule.denies, scope=rule.scope,
         scope_is=rule.scope_is, duties=rule.duties, because=text(rule.because), reads=tuple(sorted(rule.reads)),
-        source=place(rule.span), position=position(rule.span))
+        source=place(rule.span), position=position(rule.span), rearm=rearm_plan(rule.rearm, find),
+        rebases=tuple(RebasePlan(r.on, r.section, r.field, find(r.value)) for r in rule.rebases), trip_reads=rule.trip_reads)

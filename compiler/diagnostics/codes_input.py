@@ -149,9 +149,31 @@ AMBIGUOUS = Code(
     '{"intent": {"symbol": "AAPL"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
     '{"intent": {"symbol": "AAPL", "venue": "a"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
 )
+JOURNAL_LOCKED = Code(
+    "CAP940", "journal-locked", _E, "A journal that another process writes",
+    "Two writers would each spend the same room, and neither would see what the other approved. The lock ends with its process.",
+)
+JOURNAL_TORN = Code(
+    "CAP941", "journal-torn", _E, "A journal whose last line is not whole",
+    "Writing it was cut short, so nothing was done on its word. The engine sets it aside in `FILE.torn-SEQ` when it opens the journal, and goes on.",
+)
+JOURNAL_BROKEN = Code(
+    "CAP942", "journal-broken", _E, "A journal whose lines are not as they were written",
+    "A line that was changed, dropped, moved or repeated may hide an order or a trip: what would be decided on it rests on nothing. "
+    "`caplex audit verify` lists every such line.",
+)
+JOURNAL_FOREIGN = Code(
+    "CAP943", "journal-foreign", _E, "A file that is no journal",
+    "The engine would write after what somebody else keeps there, and read from it what was never decided.",
+)
+JOURNAL_NEWER = Code(
+    "CAP944", "journal-newer", _E, "A journal that a later caplex wrote",
+    "What a later version added would be passed over in silence, and with it perhaps a limit or a trip.",
+)
 
 CODES: tuple[Code, ...] = (
     UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
     DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE, UNKNOWN_SETTING, SETTING_OUT_OF_RANGE, LESS_SAFE, BAD_SETTING,
     NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE, DIVISOR, SWITCH_UNREADABLE, NO_RATE, AMBIGUOUS,
+    JOURNAL_LOCKED, JOURNAL_TORN, JOURNAL_BROKEN, JOURNAL_FOREIGN, JOURNAL_NEWER,
 )

@@ -81,6 +81,25 @@ class TripNode:
 
 
 @dataclass(slots=True)
+class RearmNode:
+    text: str
+    never: bool = False
+    role: str = ""
+    quorum: int | None = None
+    delay: int | None = None
+    condition: int | None = None
+    condition_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RebaseNode:
+    on: Literal["trip", "rearm"]
+    section: str
+    field: str
+    value: int
+
+
+@dataclass(slots=True)
 class RuleNode:
     """One row of the graph. *broken* reads the size where `reads_size`; *pieces* hold ``measure − bound`` (at most) or its
     negative (at least) as a maximum of affine pieces, for rules that reduce or whose closing leg may be `unless worse`."""
@@ -120,6 +139,9 @@ class RuleNode:
     duties: tuple[tuple[str, str | None], ...] = ()
     because: tuple[Any, ...] | None = None
     reads: frozenset[int] = frozenset()
+    rearm: RearmNode | None = None
+    rebases: tuple[RebaseNode, ...] = ()
+    trip_reads: frozenset[str] = frozenset()
     span: Span | None = None
 
 

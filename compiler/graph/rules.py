@@ -4,8 +4,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from caplex.compiler.graph import shape
-from caplex.compiler.graph.ir import Fold, Piece, RuleNode, SizeNode, TripNode, Waived
-from caplex.compiler.semantics.model import RuleInfo
+from caplex.compiler.graph.ir import Fold, Piece, RearmNode, RebaseNode, RuleNode, SizeNode, TripNode, Waived
+from caplex.compiler.semantics.model import FieldBinding, RuleInfo
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.printer import show
 from caplex.runtime.plan import SlotSpec
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BOOL, COUNT, DURATION, INSTANT = Type(Kind.BOOL), Type(Kind.COUNT), Type(Kind.DURATION), Type(Kind.INSTANT)
 BOUNDARY = {"at most": ("le", "<="), "below": ("lt", "<"), "at least": ("ge", ">="), "above": ("gt", ">")}
+_SLOT_SECTIONS: dict[str, set[str]] = {"book": {"positions", "orders", "market", "instrument", "fx"}, "fold": set(), "permitted": set()}
 REQUIRED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
@@ -175,11 +176,15 @@ def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
                 node.opening_only = clause.deny == "opening"
             case ast.OnTrip():
                 node.duties = tuple(_duty(action) for action in clause.actions if not isinstance(action, ast.Rebase))
+                node.rebases += _rebases(builder, "trip", clause.actions)
+            case ast.OnRearm():
+                node.rebases += _rebases(builder, "rearm", clause.actions)
             case ast.TripWhen() | ast.TripOnRule() | ast.TripOnCount():
                 trips.append(_trip(builder, clause))
-            case _:
-                pass  # re-arming is state: the engine reads it from the checked module
+            case ast.RearmNever() | ast.Rearm():
+                node.rearm = _rearm(builder, clause)
     node.trips = tuple(trips)
+    node.trip_reads = frozenset().union(*(_sections(builder, trip.condition) for trip in trips))
     if node.scope_is is not None:
         dimension = builder.dimension(node.scope[0])
         here = graph.add("eq", (graph.add("slot", (), dimension), graph.const(node.scope_is)), None, BOOL)
@@ -194,6 +199,51 @@ def _duty(action: ast.Duty) -> tuple[str, str | None]:
             return ("flatten", None)
         case ast.Notify():
             return ("notify", action.channel)
+
+
+def _rebases(builder: Builder, on: Literal["trip", "rearm"], actions: tuple[ast.Action, ...]) -> tuple[RebaseNode, ...]:
+    found = []
+    for action in actions:
+        if isinstance(action, ast.Rebase):
+            binding = builder.checked.bindings[action.field.id]
+            assert isinstance(binding, FieldBinding)
+            found.append(RebaseNode(on, binding.section.name, binding.field.name, builder.expr(action.value)))
+    return tuple(found)
+
+
+def _rearm(builder: Builder, clause: ast.Rearm | ast.RearmNever) -> RearmNode:
+    text = clause.span.text.strip().removeprefix("rearm").strip()
+    found = RearmNode(" ".join(text.split()))
+    if isinstance(clause, ast.RearmNever):
+        found.never = True
+        return found
+    for term in clause.terms:
+        match term:
+            case ast.RearmByRole():
+                found.role, found.quorum = term.role, builder.expr(term.quorum)
+            case ast.RearmDelay():
+                found.delay = builder.expr(term.delay)
+            case ast.RearmWhen():
+                found.condition, found.condition_text = builder.expr(term.condition), show(term.condition)
+    return found
+
+
+def _sections(builder: Builder, root: int | None) -> frozenset[str]:
+    """Sections of the facts that a condition reads; ``now`` for time itself and for windows, which slide."""
+    graph = builder.graph
+    found: set[str] = set()
+    roots = [] if root is None else [root]
+    while roots:
+        for number in graph.reach(roots.pop()):
+            node = graph.nodes[number]
+            if node.op == "fold":
+                found |= {node.payload.section} | ({"now"} if node.payload.window is not None or node.payload.today else set())
+            elif node.op == "slot":
+                spec = graph.slots[node.payload]
+                found |= _SLOT_SECTIONS.get(spec.kind, {spec.section if spec.kind == "field" else spec.kind})
+                if spec.fold is not None:
+                    roots.append(spec.fold)
+    return frozenset(found)
 
 
 def _trip(builder: Builder, clause: ast.Trip) -> TripNode:

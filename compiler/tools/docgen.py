@@ -296,6 +296,8 @@ def commands() -> str:
 
 
 def _command(name: str, command: click.Command) -> list[str]:
+    if isinstance(command, click.Group):
+        return [part for each in sorted(command.commands) for part in _command(f"{name} {each}", command.commands[each])]
     text = re.split(r"\n\s*\x08\n", command.help or "", maxsplit=1)  # click's mark for lines that stay lines
     parts = [f"## caplex {name}", " ".join(text[0].split())]
     arguments = [param for param in command.params if isinstance(param, click.Argument)]

@@ -1,0 +1,370 @@
+"""The engine: one policy, one journal, one state. What it answers has been written before anybody can act on it.
+
+State is rebuilt from the journal when the engine is opened, so that a crash costs nothing but the time to read. If the
+journal cannot be written, nothing is approved; after the disk is well again the state is rebuilt from what was written.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from caplex.runtime.canonical import plain
+from caplex.runtime.clock import format_instant, from_datetime
+from caplex.runtime.decision import Decision, Told
+from caplex.runtime.engine import facts, intents
+from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.machine import TTL, Machine, Step
+from caplex.runtime.engine.stamp import system_clock
+from caplex.runtime.errors import EventError, JournalError
+from caplex.runtime.journal import Journal, JournalTrouble, Record
+from caplex.runtime.policy import Policy
+from caplex.runtime.roles import Roles
+from caplex.version import __version__
+
+What = Literal["decision", "tripped", "obligation", "released", "discrepancy"]
+
+
+class Outcome(Told):
+    """What an event came to: ``seq``, ``tripped``, ``obligations``, ``reservations``, ``discrepancies``, ``warnings``."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """``caplex.outcome/1``."""
+        return dict(self._data)
+
+
+class Engine:
+    """Decides intents on a state that it keeps, and keeps that state through crashes.
+
+    Args:
+        journal: File; None keeps nothing beyond this object, for tests and simulations.
+        clock: Stamps what comes without ``at``. Nothing else ever asks it.
+        if_exists: ``fail`` refuses a journal that is there already.
+        on_policy_change: What to do with a journal of another policy; ``keep_state`` activates this one.
+        reservation_ttl: How long an approval that nobody sent keeps its room.
+        durability: ``each`` record on the disk at once, in a ``group``, or when the system likes (``os``).
+        operators: Roles file. Without one nobody may act.
+        trust_operators: Ask for no signatures. For simulation; it stands in every record of an act.
+        shadows: Policies that decide beside this one, on the same facts, and spend nothing.
+    Raises:
+        JournalError: locked (retryable), damaged, of another policy, or not writable.
+    """
+
+    def __init__(
+        self, policy: Policy, journal: str | Path | None = None, *, clock: Callable[[], datetime] = system_clock, shadows: Sequence[Policy] = (),
+        if_exists: Literal["resume", "fail"] = "resume", on_policy_change: Literal["refuse", "keep_state"] = "refuse",
+        reservation_ttl: timedelta = TTL, late_events: Literal["accept"] = "accept", durability: Literal["each", "group", "os"] = "group",
+        trust_operators: bool = False, operators: str | Path | Mapping[str, Any] | Roles | None = None,
+    ) -> None:
+        self._clock, self._path, self._durability = clock, Path(journal) if journal is not None else None, durability
+        self._keep_state = on_policy_change == "keep_state"
+        self._shadows = tuple(shadows)
+        self._roles = operators if isinstance(operators, Roles) else Roles() if operators is None else Roles.read(operators)
+        self._ttl, self._trust = reservation_ttl, trust_operators
+        self._listeners: dict[str, list[Callable[[Any], None]]] = {}
+        self._degraded: str | None = None
+        self._closed = False
+        self._journal: Journal | None = None
+        self.policy = policy
+        self._machine = self._fresh()
+        if self._path is not None:
+            if if_exists == "fail" and self._path.exists() and self._path.stat().st_size:
+                raise JournalError(f"`{self._path}` is there already; `if_exists=\"resume\"` goes on with it")
+            self._open()
+
+    # ── opening and closing ──────────────────────────────────────────────────────────────────────────
+
+    def _fresh(self) -> Machine:
+        return Machine(self.policy, roles=self._roles, ttl=self._ttl, trust=self._trust)
+
+    def _header(self) -> dict[str, Any]:
+        return {"policy": policy_of(self.policy), "engine": f"caplex {__version__}", "roles": self._roles.hash, "trust_operators": self._trust,
+                "reservation_ttl_ns": self._machine.ttl_ns}
+
+    def _open(self) -> None:
+        assert self._path is not None
+        self._machine = self._fresh()
+        rebuilt = Rebuild(self)
+        self._journal = Journal.open(self._path, header=self._header(), durability=self._durability, on_record=rebuilt.take)
+        try:
+            if rebuilt.records == 0:
+                self._journal.append("policy", None, policy_record(self.policy))
+                self._journal.flush()
+            else:
+                rebuilt.finish()
+        except BaseException:
+            self._journal.close()
+            raise
+        self._degraded = None
+
+    def close(self) -> None:
+        """Write what is left and let the journal go."""
+        if not self._closed and self._journal is not None:
+            self._journal.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # ── deciding ─────────────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, intent: Mapping[str, Any]) -> Decision:
+        """Decide *intent*, take its room, write it down, answer.
+
+        Raises:
+            EventError: it has no usable id or time; nothing was written.
+        """
+        event = self._machine.read(self._stamped({**intent, "type": "intent"}))
+        if not self._recovered():
+            return self._refuse(event)
+        step = self._machine.step(event)
+        assert step.decision is not None
+        told = step.told
+        told["shadows"] = [self._shadow(policy, event) for policy in self._shadows]
+        try:
+            self._write(event, step)
+        except JournalError as error:
+            self._degraded = str(error)
+            return self._refuse(event)
+        self._tell("decision", step.decision)
+        self._announce(told)
+        return step.decision
+
+    admit = submit
+
+    def peek(self, intent: Mapping[str, Any]) -> Decision:
+        """What `submit` would say now; nothing is reserved and nothing written."""
+        event = self._machine.read(self._stamped({**intent, "type": "intent"}))
+        machine = self._machine
+        named = machine.named(event.data)
+        account = named.get("account") if isinstance(named.get("account"), str) else ""
+        now = max(event.at_ns, machine.state.account(account).last_ns if account in machine.state.accounts else event.at_ns)
+        return intents.decide(machine, named, account, now, approved=frozenset())
+
+    def apply(self, event: Mapping[str, Any], *, subject: str | None = None) -> Outcome:
+        """Take an event from venue, host or operator; *subject* is who the caller has authenticated.
+
+        Raises:
+            EventError: it cannot be read; nothing was written.
+            JournalError: it could not be written, and has not been taken; try again once the disk is well.
+        """
+        if isinstance(event, Mapping) and event.get("type") == "intent":
+            raise EventError("an intent is submitted: `engine.submit(intent)`")
+        read = self._machine.read(self._stamped(event))
+        if not self._recovered():
+            raise JournalError(f"the journal cannot be written ({self._degraded}); the event was not taken", retryable=True)
+        if self._journal is not None:
+            # What has happened is written before it is folded: then a failure leaves no trace.
+            self._write_event(read, subject)
+        step = self._machine.step(read, subject=subject)
+        self._write_outcome(read, step)
+        self._announce(step.told)
+        for decision in step.released:
+            self._tell("released", decision)
+        return Outcome(step.told)
+
+    def _stamped(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not isinstance(given, Mapping) or given.get("at") is not None:
+            return given
+        return {**given, "at": format_instant(from_datetime(self._clock()))}
+
+    def _shadow(self, policy: Policy, event: Event) -> dict[str, Any]:
+        """What another policy says on the same facts; it takes no room and trips nothing."""
+        machine = self._machine
+        named = machine.named(event.data)
+        mine = machine.state.seen.get(event.id or "")
+        decision = policy.decide(facts.document(policy.plan, machine.state, named, machine.state.now_ns))
+        return {"policy": {"name": policy.name, "version": policy.version, "hash": policy.hash}, "verdict": decision.verdict.value,
+                "quantity": plain_quantity(decision), "decided_by": decision.decided_by,
+                "flip": mine is not None and mine.told["verdict"] != decision.verdict.value}
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _write(self, event: Event, step: Step) -> None:
+        if self._journal is None:
+            return
+        at = event.data["at"] if isinstance(event.data.get("at"), str) else None
+        self._journal.append("event", _at(at), dict(event.data))
+        self._journal.append("decision", _at(at), step.told)
+        self._journal.flush()
+
+    def _write_event(self, event: Event, subject: str | None) -> None:
+        assert self._journal is not None
+        body = dict(event.data) if subject is None else {**event.data, "x_subject": subject}
+        try:
+            self._journal.append("event", _at(event.data["at"]), body)
+            self._journal.flush()
+        except JournalTrouble as error:
+            self._degraded = str(error)
+            raise JournalError(f"{error}; the event was not taken", retryable=True) from None
+
+    def _write_outcome(self, event: Event, step: Step) -> None:
+        """Only what says more than that the event was taken. It follows from the event, so that losing it loses nothing."""
+        told = step.told
+        if self._journal is None or (told["status"] == "applied" and not any(
+                told.get(name) for name in ("tripped", "rearmed", "obligations", "reservations", "discrepancies", "warnings", "released", "by"))):
+            return
+        try:
+            self._journal.append("outcome", _at(event.data["at"]), told)
+            self._journal.flush()
+        except JournalTrouble as error:
+            self._degraded = str(error)
+
+    def _recovered(self) -> bool:
+        """Whether records can be written; after a failure the state is rebuilt from what was."""
+        if self._degraded is None:
+            return True
+        if self._journal is not None:
+            self._journal.close()
+        try:
+            self._open()
+        except (JournalError, OSError) as error:
+            self._degraded = str(error)
+            return False
+        return True
+
+    def _refuse(self, event: Event) -> Decision:
+        """Nothing is approved that cannot be written down."""
+        return Decision.from_dict(intents.refusal(self._machine, event, "SYS-009"))
+
+    def _announce(self, told: Mapping[str, Any]) -> None:
+        for name, what in (("tripped", "tripped"), ("obligations", "obligation"), ("discrepancies", "discrepancy")):
+            for each in told.get(name) or ():
+                self._tell(what, Told(each))
+
+    def _tell(self, what: str, said: Any) -> None:
+        for listener in self._listeners.get(what, ()):
+            listener(said)
+
+    def on(self, what: What, fn: Callable[[Any], None]) -> None:
+        """Call *fn* with each; after it was written, in the thread of the caller."""
+        if what not in ("decision", "tripped", "obligation", "released", "discrepancy"):
+            raise ValueError(f"nothing is announced as {what!r}")
+        self._listeners.setdefault(what, []).append(fn)
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────
+
+    def facts(self, intent: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What a decision on *intent* would see: a document for `policy.decide`, for bug reports and tests."""
+        import copy
+
+        given = self._machine.read(self._stamped({**intent, "type": "intent"})).data if intent is not None else {"action": "noop"}
+        return copy.deepcopy(self._machine.facts(given))
+
+    def decision(self, id: str) -> Decision | None:
+        """The last answer to the intent *id*, or the decision *id*; None if it is not known (any more)."""
+        seen = self._machine.state.seen.get(id) or next((each for each in self._machine.state.seen.values() if each.decision_id == id), None)
+        return None if seen is None else Decision.from_dict(seen.told)
+
+    @property
+    def reservations(self) -> Sequence[Told]:
+        """Room that is taken: held, working or unknown."""
+        return tuple(Told({"id": order.reservation or order.id, "intent_id": order.intent_id, "symbol": order.symbol, "side": order.side,
+                           "quantity": plain(order.leaves), "state": order.state,
+                           "expires_at": format_instant(order.expires_ns) if order.expires_ns is not None else None})
+                     for order in self._machine.state.orders.values() if order.state in ("held", "working", "unknown"))
+
+    @property
+    def pending(self) -> Sequence[Told]:
+        """Obligations that nobody has acknowledged. They survive a restart: deliver them again."""
+        return tuple(Told(duty) for duty in self._machine.state.obligations.values())
+
+    @property
+    def held(self) -> Sequence[Told]:
+        """Decisions that wait for an approval."""
+        state = self._machine.state
+        return tuple(Told({**hold.to_dict(), "intent_id": hold.intent_id}) for hold in state.holds.values()
+                     if hold.ended is None and not hold.expired(state.now_ns))
+
+    @property
+    def switches(self) -> Sequence[Told]:
+        return tuple(Told(row) for row in self._machine.latches().to_dict(max(self._machine.state.now_ns, 0)))
+
+    @property
+    def health(self) -> Told:
+        state = self._machine.state
+        last = format_instant(state.now_ns) if state.seq else None
+        return Told({"ready": not self._closed and self._degraded is None, "journal_ok": self._degraded is None, "last_event": last, "seq": state.seq,
+                     "degraded_because": self._degraded,
+                     "unreconciled": {name: held.unreconciled for name, held in state.accounts.items() if held.unreconciled}})
+
+    @property
+    def digest(self) -> str:
+        """A hash of the state: two engines that saw the same have the same."""
+        return self._machine.digest()
+
+    # ── policies ─────────────────────────────────────────────────────────────────────────────────────
+
+    def activate(self, policy: Policy, *, by: str, approved_by: Sequence[str] = (), at: str | None = None) -> Outcome:
+        """*policy* decides from the next intent on; windows, latches, reservations and high-water marks stay.
+
+        Raises:
+            EventError: a tripped switch or a pending approval would disappear, or the currency would change.
+        """
+        complaints = self._machine.activation(policy)
+        if complaints:
+            raise EventError("the policy cannot take over: " + "; ".join(complaints))
+        at = at or format_instant(from_datetime(self._clock()))
+        body = {"type": "policy", "act": "activate", "at": at, "by": by, "approved_by": list(approved_by), **policy_record(policy)}
+        if self._journal is not None:
+            self._journal.append("policy", _at(at), body)
+            self._journal.flush()
+        self._machine.activate(policy)
+        self.policy = policy
+        return Outcome({"schema": "caplex.outcome/1", "seq": self._machine.state.seq, "event": {"type": "policy", "id": None}, "at": at, "status": "applied",
+                        "tripped": [], "obligations": [], "reservations": [], "discrepancies": [], "warnings": []})
+
+
+class Rebuild:
+    """The fold of a journal that was there: events are taken again, in the order in which they were written."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.records = engine, 0
+        self.hash: str | None = None
+
+    def take(self, record: Record) -> None:
+        """One record on the way to the end of the file."""
+        self.records += 1
+        machine = self.engine._machine
+        if record.kind == "policy":
+            self.hash = record.body["hash"]
+        elif record.kind == "event":
+            body = dict(record.body)
+            subject = body.pop("x_subject", None)
+            machine.step(machine.read(body), subject=subject)
+
+    def finish(self) -> None:
+        """The journal was of this policy, or it becomes so."""
+        engine = self.engine
+        if self.hash == engine.policy.hash:
+            return
+        if not engine._keep_state:
+            raise JournalError(f"`{engine._path}` was written under another policy ({str(self.hash)[:19]}…); "
+                               "`on_policy_change=\"keep_state\"` activates this one")
+        assert engine._journal is not None
+        engine._journal.append("policy", None, policy_record(engine.policy))
+        engine._journal.flush()
+
+
+def _at(text: str | None) -> str | None:
+    return text
+
+
+def plain_quantity(decision: Decision) -> str:
+    return format(decision.quantity, "f")
+
+
+def policy_of(policy: Policy) -> dict[str, Any]:
+    return {"name": policy.name, "version": policy.version, "hash": policy.hash, "settings_hash": policy.settings_hash, "mode": policy.mode}
+
+
+def policy_record(policy: Policy) -> dict[str, Any]:
+    """All that replay needs: who the policy is, its texts, and what came from outside."""
+    return {**policy_of(policy), "sources": dict(policy.plan.sources), "given": dict(policy.plan.given)}

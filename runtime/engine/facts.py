@@ -1,0 +1,113 @@
+"""The facts document that a decision sees: the state, read out for one intent."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from caplex.runtime.canonical import plain
+from caplex.runtime.clock import format_instant
+from caplex.runtime.engine.state import Account, Key, Latch, Order, Position, State
+from caplex.runtime.plan import Plan
+from caplex.runtime.schema import Schema
+
+TYPES = {"fills": "fill", "order_events": "order", "rejects": "reject", "cancels": "cancel", "denials": "denial", "violations": "violation",
+         "stops": "stop", "results": "result"}
+
+
+def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> dict[str, Any]:
+    """``caplex.facts/1`` in full form, for the account that *intent* names. Rows are those of the state: do not change them."""
+    name = intent.get("account")
+    account = name if isinstance(name, str) else _only(state)
+    held = state.accounts.get(account)
+    sections = plan.schema.sections
+    found: dict[str, Any] = {
+        "now": format_instant(now), "intent": {k: v for k, v in intent.items() if k != "type"},
+        "accounts": {account: _account(held)} if held is not None and held.fields else {},
+        "positions": [_position(key, row) for key, row in state.positions.items() if key[0] == account],
+        "orders": [_order(order) for order in state.flowing(account)],
+        "market": [_at(key, row) for key, row in state.market.items()],
+        "instruments": [_at(key, row) for key, row in state.instruments.items()],
+        "venues": dict(state.venues), "strategies": dict(state.strategies),
+        "inputs": {n: v for n, v in state.inputs.items() if _is_input(plan.schema, n)},
+        "history": _history(state, account, held), "counters": dict(state.counters),
+        "switches": [_switch(latch) for latch in state.latches.values()],
+    }
+    if "fx" in sections and state.fx:
+        found["fx"] = dict(state.fx)
+    if "session" in sections and state.session:
+        found["session"] = dict(state.session)
+    return found
+
+
+def _only(state: State) -> str:
+    return next(iter(state.accounts)) if len(state.accounts) == 1 else ""
+
+
+def _is_input(schema: Schema, name: str) -> bool:
+    section = schema.sections.get(name)
+    return section is not None and section.inputs
+
+
+def _account(held: Account) -> dict[str, Any]:
+    """What the venue says, and what the engine keeps: high-water mark, start of day, flows."""
+    found = dict(held.fields)
+    if held.peak is not None:
+        found["peak_equity"] = plain(held.peak)
+    if held.day_start is not None:
+        found["day_start_equity"] = plain(held.day_start)
+    found["net_flows_today"] = plain(held.flows)
+    if held.fees:
+        found["fees_today"] = plain(held.fees)
+    if held.unreconciled is not None:
+        found["reconciled"] = False
+    return found
+
+
+def _named(key: tuple[str, ...]) -> dict[str, str]:
+    names = ("account", "venue", "symbol", "position_side") if len(key) == 4 else ("venue", "symbol")
+    return {name: value for name, value in zip(names, key, strict=True) if value}
+
+
+def _at(key: tuple[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_named(key), **row}
+
+
+def _position(key: Key, row: Position) -> dict[str, Any]:
+    found = {**_named(key), **row.more, "quantity": plain(row.quantity), "as_of": format_instant(row.as_of_ns)}
+    if row.average_price is not None:
+        found["average_price"] = plain(row.average_price)
+    return found
+
+
+def _order(order: Order) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": order.id, "symbol": order.symbol, "side": order.side, "status": order.status, "quantity": plain(order.quantity),
+        "filled_quantity": plain(order.filled), "leaves_quantity": plain(order.leaves),
+    }
+    for name in ("account", "venue", "position_side", "strategy", "intent_id", "client_order_id", "price", "oco"):
+        value = getattr(order, name)
+        if value:
+            found[name] = value
+    if order.reduce_only:
+        found["reduce_only"] = True
+    return found
+
+
+def _history(state: State, account: str, held: Account | None) -> dict[str, Any]:
+    events = [
+        {**past.row, "type": TYPES[section], "at": format_instant(past.at_ns), **({"account": account} if account else {})}
+        for section, pasts in sorted(state.histories.get(account, {}).items()) for past in pasts]
+    found: dict[str, Any] = {"events": events}
+    if held is not None and held.complete_from_ns is not None:
+        found["complete_from"] = format_instant(held.complete_from_ns)
+    return found
+
+
+def _switch(latch: Latch) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": latch.switch, "scope": dict(latch.scope), "state": "tripped" if latch.tripped else "armed"}
+    if latch.since_ns is not None:
+        found["since"] = format_instant(latch.since_ns)
+    if latch.confirming:
+        found["confirming"] = {str(clause): {"readings": readings, "since": format_instant(since)}
+                               for clause, (readings, since) in sorted(latch.confirming.items())}
+    return found

@@ -1,0 +1,250 @@
+"""An intent's way through the engine: known ids, the decision, the room it takes, what it leaves behind in the histories."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from caplex.runtime import holds
+from caplex.runtime.canonical import plain, sha256
+from caplex.runtime.clock import NotATime, format_instant, parse_instant
+from caplex.runtime.decision import Decision
+from caplex.runtime.engine import facts, fold, trades
+from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.latches import Latches
+from caplex.runtime.engine.state import Order, Past, Seen
+from caplex.runtime.facts import Facts
+from caplex.runtime.messages import default_message
+from caplex.runtime.ruling import Reason, Ruling, Trip, Verdict
+from caplex.runtime.texts import plain_value
+from caplex.version import __version__
+
+if TYPE_CHECKING:
+    from caplex.runtime.engine.machine import Machine, Step
+
+TRADING: Final = frozenset({"open", "close", "adjust"})
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+_COUNTED: Final = frozenset({"system", "switch"})
+
+
+def step(machine: Machine, event: Event) -> Step:
+    """Decide one intent, or give the answer that it got before."""
+    from caplex.runtime.engine.machine import Step
+
+    state = machine.state
+    assert event.id is not None
+    intent = machine.named(event.data)
+    account = intent.get("account") if isinstance(intent.get("account"), str) else ""
+    now, late = fold.at_of(state, event, account)
+    applied = fold.Applied()
+    fold.advance(machine.policy.plan, state, account, now, applied)
+    state.account(account).last_ns = now
+    forget(machine, now)
+    before = state.seen.get(event.id)
+    if before is not None:
+        told = repeated(machine, event, before) if before.hash == event.hash else conflict(machine, event, before, now)
+        return Step("decision", told, Decision.from_dict(told))
+    latches = machine.latches()
+    latches.judge({"now"}, account, now, None)
+    latches.settle(account, now, None)
+    decision = decide(machine, intent, account, now, approved=frozenset())
+    told = record(machine, decision, intent, account, now, latches)
+    if late:
+        told["late"] = True
+    state.seen[event.id] = Seen(event.hash, told["decision_id"], now, told)
+    return Step("decision", told, decision)
+
+
+def release(machine: Machine, hold: holds.Hold, now: int) -> Decision:
+    """An intent whose hold was lifted is judged again, at the time of the approval, on what is known then."""
+    state = machine.state
+    before = state.seen[hold.intent_id]
+    intent = dict(before.told["intent"])
+    account = intent.get("account") or ""
+    fold.advance(machine.policy.plan, state, account, now, fold.Applied())
+    state.account(account).last_ns = max(state.account(account).last_ns, now)
+    used = holds.use(hold, intent_hash=before.hash, policy_hash=machine.policy.hash, now_ns=now)
+    approved = frozenset(need.rule for need in hold.needs) if isinstance(used, holds.Hold) else frozenset()
+    if isinstance(used, holds.Hold):
+        state.holds[hold.id] = used
+    decision = decide(machine, intent, account, now, approved=approved)
+    told = record(machine, decision, intent, account, now, machine.latches())
+    told["released_by"] = hold.id
+    state.seen[hold.intent_id] = Seen(before.hash, told["decision_id"], now, told)
+    return decision
+
+
+def decide(machine: Machine, intent: Mapping[str, Any], account: str, now: int, *, approved: frozenset[str]) -> Decision:
+    given = Facts(facts.document(machine.policy.plan, machine.state, intent, now))
+    bound = machine.policy.bind(given)
+    if approved:
+        bound.approved, bound.ints = approved, None
+    return Decision.from_ruling(bound, *machine.policy.judge(bound))
+
+
+def record(
+    machine: Machine, decision: Decision, intent: Mapping[str, Any], account: str, now: int, latches: Latches,
+) -> dict[str, Any]:
+    """What the decision does to the state, and the document that tells it."""
+    state, ruling = machine.state, decision.ruling
+    told = decision.to_dict()
+    content = sha256({name: value for name, value in intent.items() if name != "at"})
+    told["seq"] = state.seq
+    told["decision_id"] = "d-" + sha256([machine.policy.hash, machine.policy.settings_hash, machine.policy.mode, content, state.seq]).removeprefix("sha256:")[:16]
+    told["intent"] = {name: value for name, value in intent.items() if name != "type"}
+    quiet = any(latch.tripped and _concerns(latch.scope, intent) for latch in state.latches.values())
+    if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
+        _reserve(machine, told, ruling, intent, account, now, decision._bound.book("value"))
+    elif ruling.verdict is Verdict.HOLD:
+        _hold(machine, told, ruling, intent, now, content)
+    _remember(machine, ruling, intent, account, now, quiet=quiet)
+    for trip in ruling.tripped:
+        latches.trip(latches.switches[trip.switch], trip.scope, now, cause=_cause(latches, trip), decision=told["decision_id"])
+    told["tripped"], told["obligations"] = latches.tripped, latches.obligations
+    if latches.tripped:
+        machine.overtake(latches, now)
+    decision._told = told
+    return told
+
+
+def _cause(latches: Latches, trip: Trip) -> dict[str, Any]:
+    rule = latches.switches[trip.switch]
+    return latches._cause(rule, trip.clause, trip.observed, trip.limit)
+
+
+def _concerns(scope: tuple[tuple[str, str], ...], intent: Mapping[str, Any]) -> bool:
+    return all(intent.get(dimension) in (value, None) for dimension, value in scope)
+
+
+# ── room ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _expiry(machine: Machine, intent: Mapping[str, Any], now: int) -> int:
+    lapse = now + machine.ttl_ns
+    try:
+        return min(lapse, parse_instant(str(intent["expires_at"]))) if intent.get("expires_at") else lapse
+    except NotATime:
+        return lapse
+
+
+def _reserve(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mapping[str, Any], account: str, now: int, unit: Any) -> None:
+    """*unit* is the money of one unit, at the price that the decision used; Unknown where no rule needed it.
+
+    From now on the room is taken. What the intent replaces stays too, until the venue says that it is gone."""
+    state = machine.state
+    name, lapse = f"r-{state.seq}", _expiry(machine, intent, now)
+    order = Order(
+        name, account, str(intent.get("venue") or ""), str(intent["symbol"]), ruling.side or "buy", str(intent.get("position_side") or ""),  # type: ignore[arg-type]
+        "reserved", ruling.quantity, Fraction(0), price=_price(intent), strategy=intent.get("strategy"), intent_id=intent["id"],
+        client_order_id=intent["id"], reduce_only=intent.get("reduce_only") is True, expires_ns=lapse, reservation=name)
+    trades.reserve(state, order)
+    state.by_client[intent["id"]] = name
+    value = plain_value(unit * ruling.quantity if isinstance(unit, Fraction) else None)
+    told["valid_until"] = format_instant(lapse)
+    told["reservation"] = {"id": name, "quantity": plain(ruling.quantity), "notional": value.text if value else None,
+                           "currency": machine.policy.currency, "state": "held", "expires_at": format_instant(lapse)}
+
+
+def _price(intent: Mapping[str, Any]) -> str | None:
+    price = intent.get("limit_price")
+    return price if isinstance(price, str) else None
+
+
+def _hold(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mapping[str, Any], now: int, content: str) -> None:
+    state = machine.state
+    needs = tuple(holds.Need(reason.rule, reason.approval.role, reason.approval.quorum)
+                  for reason in ruling.reasons if reason.approval is not None and reason.rule in ruling.holds)
+    windows = [reason.approval.within_ns for reason in ruling.reasons if reason.approval is not None and reason.approval.within_ns is not None]
+    lapse = now + min(windows) if windows else _expiry(machine, intent, now)
+    hold = holds.Hold(id=f"h-{state.seq}", intent_id=intent["id"], intent_hash=_hash(intent), policy_hash=machine.policy.hash, needs=needs,
+                      at_ns=now, expires_ns=lapse)
+    state.holds[hold.id] = hold
+    told["hold"] = hold.to_dict()
+
+
+def _hash(intent: Mapping[str, Any]) -> str:
+    return Event("intent", None, 0, {**intent, "type": "intent"}).hash
+
+
+# ── histories ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], account: str, now: int, *, quiet: bool) -> None:
+    """Approved intents count as orders; denials and violations count for switches, unless one is tripped already."""
+    state, keep = machine.state, machine.policy.plan.keep_ns
+    about = {name: intent[name] for name in ("symbol", "strategy", "venue") if isinstance(intent.get(name), str)}
+    if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
+        if "order_events" in keep:
+            row = {**about, "side": ruling.side, "quantity": plain(ruling.quantity), "action": ruling.action, "intent_id": intent["id"]}
+            if _price(intent) is not None:
+                row["price"] = _price(intent)
+            state.past(account, "order_events").append(Past("order_events", now, row))
+    if quiet:
+        return
+    if "violations" in keep:
+        rules = {rule.id: rule for rule in machine.policy.plan.rules}
+        for name in ruling.violated:
+            rule = rules[name]
+            state.past(account, "violations").append(Past("violations", now, {**about, "rule": name, "severity": rule.severity, "family": rule.stage}))
+    if "denials" in keep and ruling.verdict is Verdict.DENY:
+        counted = [reason for reason in ruling.reasons if reason.kind not in _COUNTED]
+        if counted:
+            severity = max((reason.severity for reason in counted), key=SEVERITIES.index)
+            state.past(account, "denials").append(Past("denials", now, {**about, "rule": counted[0].rule, "severity": severity}))
+
+
+# ── known ids ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def forget(machine: Machine, now: int) -> None:
+    """Ids older than `idempotency keep` are forgotten; the oldest stand first."""
+    keep = machine.policy.plan.header.idempotency_keep_ns
+    seen = machine.state.seen
+    while keep is not None and seen:
+        name = next(iter(seen))
+        if now - seen[name].at_ns <= keep:
+            return
+        del seen[name]
+
+
+def repeated(machine: Machine, event: Event, before: Seen) -> dict[str, Any]:
+    """The same answer, spent once. A trip since then has made an approval unusable."""
+    told = {**before.told, "repeat_of": before.decision_id}
+    if told["verdict"] in ("ALLOW", "MODIFY"):
+        order = machine.state.find_order(None, None, event.id)
+        trips = [latch for latch in machine.state.latches.values()
+                 if latch.tripped and latch.since_ns is not None and latch.since_ns >= before.at_ns and _concerns(latch.scope, event.data)]
+        told["usable"] = not trips and order is not None and order.status == "reserved"
+        if trips:
+            told["unusable_because"] = [{"rule": latch.switch, "at": format_instant(latch.since_ns or 0)} for latch in trips]
+    return told
+
+
+def conflict(machine: Machine, event: Event, before: Seen, now: int) -> dict[str, Any]:
+    """The same id with other content is denied."""
+    first = before.told.get("intent", {})
+    differs = sorted(f"/{name}" for name in {*first, *event.data} - {"at", "type", "account"} if first.get(name) != event.data.get(name))
+    problem = {"code": "CAP909", "sys": "SYS-011", "path": "/intent/id", "problem": "id_reused_with_other_content", "first": before.decision_id,
+               "differs": differs}
+    return refusal(machine, event, "SYS-011", now=now, errors=[problem])
+
+
+def refusal(machine: Machine, event: Event, sys: str, *, now: int | None = None, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A denial that no rule had to look at."""
+    policy, state = machine.policy, machine.state
+    first = Reason(sys, "system", "SYS", "deny", severity="critical")
+    ruling = Ruling(Verdict.DENY, None, Fraction(0), Fraction(0), None, None, (first,), outcome="DENY", decided_by=sys)
+    reason = {"rule": sys, "title": None, "kind": "system", "stage": "SYS", "code": None, "outcome": None, "severity": "critical", "effect": "deny",
+              "message": default_message(first, ruling), "subject": {}, "observed": None, "comparison": None, "limit": None, "unit": None,
+              "permitted": "0", "at": "n", "terms": {}, "limit_source": None, "source": None}
+    return {
+        "schema": "caplex.decision/1", "decision_id": "d-" + sha256([policy.hash, event.hash, state.seq, sys]).removeprefix("sha256:")[:16],
+        "seq": state.seq, "intent_id": event.id, "at": format_instant(event.at_ns if now is None else now), "valid_until": None, "repeat_of": None,
+        **{name: event.text(name) for name in ("account", "venue", "strategy", "symbol", "side", "action")},
+        "closing": "0", "opening": None, "verdict": "DENY", "requested": None, "quantity": "0", "code": None, "outcome": "DENY",
+        "decided_by": sys, "order": None, "reservation": None, "reasons": [reason], "warnings": [], "monitored": [], "violated": [],
+        "emitted": [], "shadows": [], "obligations": [], "tripped": [], "errors": errors or [],
+        "policy": {"name": policy.name, "version": policy.version, "language": policy.language, "mode": policy.mode, "hash": policy.hash,
+                   "settings_hash": policy.settings_hash},
+        "facts_hash": None, "intent": dict(event.data), "engine": f"caplex {__version__}",
+    }

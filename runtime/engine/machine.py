@@ -1,0 +1,285 @@
+"""One step: state and event in, state and answer out. The only clock is the event's; nothing is written or sent here.
+
+`runtime.engine.engine` puts a journal in front of it, and replay runs the same machine again.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Final
+
+from caplex.runtime import holds
+from caplex.runtime.canonical import sha256
+from caplex.runtime.clock import format_instant, parse_instant
+from caplex.runtime.decision import Decision
+from caplex.runtime.engine import facts, fold, intents
+from caplex.runtime.engine.events import Event, read_event
+from caplex.runtime.engine.latches import Latches
+from caplex.runtime.engine.state import State
+from caplex.runtime.errors import EventError
+from caplex.runtime.policy import Policy
+from caplex.runtime.roles import Act, Refusal, Roles
+
+INTENT_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,36}")
+TTL: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one event came to.
+
+    Attributes:
+        kind: ``decision`` for an intent, ``outcome`` for everything else.
+        told: The document that the journal keeps.
+        decision: For an intent.
+        released: Decisions on intents whose hold an act has lifted.
+    """
+
+    kind: str
+    told: dict[str, Any]
+    decision: Decision | None = None
+    released: tuple[Decision, ...] = ()
+
+
+class Machine:
+    """A policy over a state.
+
+    Args:
+        ttl: How long an approval that nobody sent keeps its room, and a hold waits that does not say.
+        trust: Believe operators without a signature (simulation).
+    """
+
+    def __init__(self, policy: Policy, *, roles: Roles | None = None, ttl: timedelta = TTL, trust: bool = False) -> None:
+        self.policy, self.roles, self.trust = policy, roles or Roles(), trust
+        self.ttl_ns = ttl // timedelta(microseconds=1) * 1000
+        self.state = State()
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    def latches(self) -> Latches:
+        return Latches(self.policy.plan, self.state)
+
+    def named(self, intent: Mapping[str, Any]) -> dict[str, Any]:
+        """*intent* with the only account that there is, if it names none."""
+        if intent.get("account") is None and len(self.state.accounts) == 1:
+            only = next(iter(self.state.accounts))
+            return {**intent, "account": only} if only else dict(intent)
+        return dict(intent)
+
+    def facts(self, intent: Mapping[str, Any], at_ns: int | None = None) -> dict[str, Any]:
+        """What a decision on *intent* would see."""
+        intent = self.named(intent)
+        now = self.state.now_ns if at_ns is None else at_ns
+        return facts.document(self.policy.plan, self.state, intent, now)
+
+    # ── stepping ─────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, given: Mapping[str, Any]) -> Event:
+        """The event, if it can be taken at all. Raises EventError, and then nothing has changed."""
+        event = read_event(given)
+        if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
+            raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36")
+        if event.type == "input":
+            name = event.data["name"]
+            section = self.policy.plan.schema.sections.get(name)
+            if section is None or not section.inputs:
+                inputs = [each.name for each in self.policy.plan.schema.sections.values() if each.inputs]
+                near = get_close_matches(str(name), inputs, n=1)
+                raise EventError(f"input: /name is `{name}`; the policy has " + (f"`{near[0]}`" if near else ", ".join(inputs) or "no inputs"))
+        return event
+
+    def step(self, event: Event, *, subject: str | None = None) -> Step:
+        """Take *event*. Deterministic: same state, same event, same answer."""
+        self.state.seq += 1
+        if event.type == "intent":
+            return intents.step(self, event)
+        if event.type in fold.FACTS:
+            return self._fact(event)
+        if event.type == "operator":
+            return self._operator(event, subject)
+        if event.type == "decline":
+            return self._decline(event)
+        raise EventError(f"{event.type}: this event is given by `activate`, not as an event")
+
+    def _fact(self, event: Event) -> Step:
+        applied = fold.apply(self.policy.plan, self.state, event)
+        latches = self.latches()
+        account = None if event.type in ("quote", "instrument", "fx", "venue", "strategy", "input", "counters", "tick") else (
+            event.text("account") or (fold._account_of(self.state, event)))
+        now = self.state.now_ns if account is None else self.state.account(account).last_ns
+        if not applied.repeat:
+            latches.judge(applied.sections, account, now, event.id)
+            latches.settle(account, now, event.id)
+            if latches.tripped:
+                self.overtake(latches, now)
+        status = "repeat" if applied.repeat else "late" if applied.late else "applied"
+        return self._outcome(event, latches, status=status, discrepancies=applied.discrepancies, reservations=applied.reservations,
+                             warnings=applied.warnings)
+
+    def _outcome(self, event: Event, latches: Latches | None, *, status: str, **more: Any) -> Step:
+        told: dict[str, Any] = {
+            "schema": "caplex.outcome/1", "seq": self.state.seq, "event": {"type": event.type, "id": event.id},
+            "at": format_instant(event.at_ns), "status": status, "tripped": latches.tripped if latches else [],
+            "obligations": latches.obligations if latches else [], "reservations": [], "discrepancies": [], "warnings": []}
+        if latches is not None and latches.rearmed:
+            told["rearmed"] = latches.rearmed
+        released = more.pop("released", ())
+        told.update(more)
+        if released:
+            told["released"] = [decision.to_dict() for decision in released]
+        return Step("outcome", told, released=tuple(released))
+
+    def overtake(self, latches: Latches, now: int) -> None:
+        """No approval of a held intent survives a trip that concerns it."""
+        for name, hold in list(self.state.holds.items()):
+            told = self.state.seen[hold.intent_id].told if hold.intent_id in self.state.seen else {}
+            for trip in latches.tripped:
+                if all(told.get(dimension, value) in (value, None) for dimension, value in trip["scope"].items()):
+                    self.state.holds[name] = holds.overtake(hold, now)
+
+    # ── operators ────────────────────────────────────────────────────────────────────────────────────
+
+    def _operator(self, event: Event, subject: str | None) -> Step:
+        """An act of a person: believed, or refused and recorded all the same."""
+        now = max(self.state.now_ns, event.at_ns)
+        act = self.roles.authenticate(event.data, subject=subject, trust=self.trust, now_ns=now)
+        if isinstance(act, Refusal):
+            return self._outcome(event, None, status="rejected", rejected=act.to_dict())
+        repeat = self._repeated(event)
+        if repeat is not None:
+            return repeat
+        self.state.now_ns = now
+        latches = self.latches()
+        released: list[Decision] = []
+        refused = self._act(event, act, latches, released)
+        if isinstance(refused, Refusal):
+            return self._outcome(event, latches, status="rejected", rejected=refused.to_dict(), by=act.by, how=act.how)
+        latches.settle(None, now, event.id)
+        if latches.tripped:
+            self.overtake(latches, now)
+        return self._outcome(event, latches, status="applied", by=act.by, how=act.how, released=released)
+
+    def _repeated(self, event: Event) -> Step | None:
+        known = ("operator", event.id or "")
+        before = self.state.event_ids.get(known)
+        self.state.event_ids.setdefault(known, event.hash)
+        if before is None:
+            return None
+        if before == event.hash:
+            return self._outcome(event, None, status="repeat")
+        return self._outcome(event, None, status="rejected", rejected=Refusal("id_reused", f"the id `{event.id}` came before with other content").to_dict())
+
+    def _act(self, event: Event, act: Act, latches: Latches, released: list[Decision]) -> Refusal | None:
+        target = event.data.get("target") or {}
+        if not isinstance(target, Mapping):
+            return Refusal("malformed", "`target` of an act is an object")
+        match event.data["act"]:
+            case "trip" | "rearm" as word:
+                found = latches.find(target)
+                if isinstance(found, Refusal):
+                    return found
+                rule, latch = found
+                if word == "trip":
+                    reason = event.text("reason") or ""
+                    latches.trip(rule, latch.scope, act.at_ns, event=event.id, cause={
+                        "expression": f"tripped by {act.by}" + (f": {reason}" if reason else ""), "observed": None, "limit": None, "by": act.by})
+                    return None
+                expires = event.text("expires_at")
+                return latches.ask(rule, latch, act, event.data, parse_instant(expires) if expires else None)
+            case "approve":
+                return self._approve(target, act, latches, released)
+            case "withdraw":
+                return latches.withdraw(str(target.get("request_id")), act)
+            case "reconcile":
+                return self._reconcile(target, act)
+            case "release":
+                return self._release(target)
+        return Refusal("unknown_act", f"no act is called `{event.data['act']}`")
+
+    def _approve(self, target: Mapping[str, Any], act: Act, latches: Latches, released: list[Decision]) -> Refusal | None:
+        if target.get("request_id") is not None:
+            return latches.approve(str(target["request_id"]), act)
+        hold = self._hold(target)
+        if isinstance(hold, Refusal):
+            return hold
+        found = holds.approve_hold(hold, act, target=target)
+        if isinstance(found, Refusal):
+            return found
+        self.state.holds[hold.id] = found
+        if found.released:
+            released.append(intents.release(self, found, act.at_ns))
+        return None
+
+    def _hold(self, target: Mapping[str, Any]) -> holds.Hold | Refusal:
+        name = target.get("hold_id") or target.get("hold")
+        if name is None and target.get("intent_id") is not None:
+            name = next((each.id for each in reversed(self.state.holds.values()) if each.intent_id == target["intent_id"]), None)
+        hold = self.state.holds.get(str(name))
+        return hold if hold is not None else Refusal("unknown_hold", f"nothing is on hold under `{name or target.get('intent_id')}`; "
+                                                                     "name `hold_id`, `intent_id` or `request_id`")
+
+    def _reconcile(self, target: Mapping[str, Any], act: Act) -> Refusal | None:
+        name = target.get("account")
+        if not isinstance(name, str) or name not in self.state.accounts:
+            return Refusal("unknown_account", f"no account is called `{name}`; name it in `target`")
+        self.state.account(name).unreconciled = None
+        return None
+
+    def _release(self, target: Mapping[str, Any]) -> Refusal | None:
+        """Give back the room of an approval that was never sent."""
+        name = str(target.get("intent_id"))
+        order = self.state.find_order(None, None, name)
+        if order is None:
+            return Refusal("unknown_intent", f"nothing is reserved for `{name}`")
+        if order.status != "reserved":
+            return Refusal("already_sent", f"`{name}` was sent and is {order.state}: only the venue's word ends it")
+        from caplex.runtime.engine import trades
+
+        trades.close(self.state, order, "cancelled", fold.Applied())
+        return None
+
+    def _decline(self, event: Event) -> Step:
+        name = event.data["hold_id"]
+        hold = self.state.holds.pop(name, None)
+        status = "applied" if hold is not None else "rejected"
+        more = {} if hold is not None else {"rejected": Refusal("unknown_hold", f"nothing is on hold under `{name}`").to_dict()}
+        return self._outcome(event, None, status=status, **more)
+
+    # ── policies ─────────────────────────────────────────────────────────────────────────────────────
+
+    def activation(self, policy: Policy) -> list[str]:
+        """What speaks against *policy* taking over this state, in sentences."""
+        complaints = []
+        present = {rule.id for rule in policy.plan.rules if rule.kind == "switch"}
+        for latch in self.state.latches.values():
+            if latch.tripped and latch.switch not in present:
+                complaints.append(f"`{latch.switch}` is tripped and would disappear: arm it first, or keep it")
+        for hold in self.state.holds.values():
+            if hold.ended is None and not hold.expired(self.state.now_ns):
+                complaints.append(f"`{hold.id}` waits for approval under the present policy: approve or decline it first")
+        if policy.plan.header.currency != self.policy.plan.header.currency:
+            complaints.append(f"the currency would change from {self.policy.plan.header.currency} to {policy.plan.header.currency}")
+        return complaints
+
+    def activate(self, policy: Policy) -> None:
+        """*policy* decides from here on. Windows, latches, reservations and high-water marks stay."""
+        self.policy = policy
+        present = {rule.id for rule in policy.plan.rules if rule.kind == "switch"}
+        for key in [key for key, latch in self.state.latches.items() if latch.switch not in present]:
+            del self.state.latches[key]
+
+    def digest(self) -> str:
+        """A hash of the state's visible whole, to compare two folds."""
+        state = self.state
+        return sha256({
+            "seq": state.seq, "accounts": {name: facts._account(held) for name, held in sorted(state.accounts.items())},
+            "positions": [facts._position(key, row) for key, row in sorted(state.positions.items())],
+            "orders": [facts._order(order) for _, order in sorted(state.orders.items())],
+            "switches": self.latches().to_dict(max(state.now_ns, 0)), "obligations": sorted(state.obligations),
+            "holds": {name: hold.stored() for name, hold in sorted(state.holds.items())},
+            "seen": {name: seen.decision_id for name, seen in sorted(state.seen.items())},
+            "history": {name: {section: len(events) for section, events in sorted(each.items())} for name, each in sorted(state.histories.items())},
+        })

@@ -1,0 +1,189 @@
+"""What the engine knows: a fold of events, and nothing else (docs/spec.md, CAP-STATE).
+
+Rows are replaced and never changed in place, so that a document made from the state stays what it was when more happens.
+Quantities and money are exact; times are nanoseconds.
+"""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+Scope = tuple[tuple[str, str], ...]
+Key = tuple[str, str, str, str]
+"""Account, venue, symbol, position side; an empty text where nobody said."""
+ZERO = Fraction(0)
+FLOWING = frozenset({"reserved", "sent", "open", "partially_filled", "cancel_requested", "unknown"})
+
+
+@dataclass(slots=True)
+class Account:
+    """One account.
+
+    Attributes:
+        fields: As the venue says, by name of the field, numbers as texts.
+        peak, day_start, flows: High-water mark of equity, equity at the last start of day, and flows since: kept here, not told.
+        day_ns: When the present day of the policy began.
+        last_ns: Time of the last event; time does not run backwards.
+        unreconciled: Why the books may not fit the venue's; None if nothing speaks against them.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    peak: Fraction | None = None
+    day_start: Fraction | None = None
+    flows: Fraction = ZERO
+    fees: Fraction = ZERO
+    day_ns: int | None = None
+    last_ns: int = -(2**63)
+    complete_from_ns: int | None = None
+    unreconciled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    quantity: Fraction
+    average_price: Fraction | None
+    as_of_ns: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields as the venue says them: strategy, sector, opened_at …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order in flight, or a reservation before there is one.
+
+    Attributes:
+        id: Of the venue, else of the client, else of the reservation.
+        expires_ns: When a held reservation lapses; None once it was sent.
+    """
+
+    id: str
+    account: str
+    venue: str
+    symbol: str
+    side: Literal["buy", "sell"]
+    position_side: str
+    status: str
+    quantity: Fraction
+    filled: Fraction
+    price: str | None = None
+    strategy: str | None = None
+    intent_id: str | None = None
+    client_order_id: str | None = None
+    oco: str | None = None
+    reduce_only: bool = False
+    expires_ns: int | None = None
+    reservation: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def leaves(self) -> Fraction:
+        """Units that may still fill. What is over but whose fills are late counts nothing."""
+        return max(ZERO, self.quantity - self.filled) if self.status in FLOWING else ZERO
+
+    @property
+    def state(self) -> str:
+        """Of the reservation: held, working, unknown, spent or released."""
+        if self.status == "reserved":
+            return "held"
+        if self.status in FLOWING:
+            return "unknown" if self.status == "unknown" else "working"
+        return "spent" if self.status == "filled" else "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One event of a history, as windows read it."""
+
+    section: str
+    at_ns: int
+    row: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Latch:
+    """A switch in one scope. Without a trip it is armed.
+
+    Attributes:
+        confirming: By number of the trip clause: readings in a row at which it held, and since when.
+        request: The open request to re-arm.
+    """
+
+    switch: str
+    scope: Scope
+    tripped: bool = False
+    since_ns: int | None = None
+    cause: Mapping[str, Any] | None = None
+    by_decision: str | None = None
+    by_event: str | None = None
+    confirming: dict[int, tuple[int, int]] = field(default_factory=dict)
+    request: Any = None
+    rearmed_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An intent that was answered: the same content gets the same answer."""
+
+    hash: str
+    decision_id: str
+    at_ns: int
+    told: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class State:
+    """Everything. `runtime.engine.fold` changes it, `runtime.engine.facts` reads it out."""
+
+    seq: int = 0
+    now_ns: int = -(2**63)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    positions: dict[Key, Position] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    by_intent: dict[str, str] = field(default_factory=dict)
+    by_client: dict[str, str] = field(default_factory=dict)
+    fills: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    market: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    instruments: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    venues: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    strategies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    fx: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
+    histories: dict[str, dict[str, deque[Past]]] = field(default_factory=dict)
+    """By account, then by section."""
+    latches: dict[tuple[str, Scope], Latch] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    event_ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    holds: dict[str, Any] = field(default_factory=dict)
+    obligations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that nobody has acknowledged as done."""
+
+    def account(self, name: str) -> Account:
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account()
+        return found
+
+    def latch(self, switch: str, scope: Scope) -> Latch:
+        found = self.latches.get((switch, scope))
+        if found is None:
+            found = self.latches[switch, scope] = Latch(switch, scope)
+        return found
+
+    def past(self, account: str, section: str) -> deque[Past]:
+        return self.histories.setdefault(account, {}).setdefault(section, deque())
+
+    def flowing(self, account: str) -> Iterator[Order]:
+        """Orders of *account* that may still fill, reservations among them, in the order in which they came."""
+        return (order for order in self.orders.values() if order.account == account and order.status in FLOWING)
+
+    def find_order(self, order_id: str | None, client: str | None, intent: str | None) -> Order | None:
+        """By the venue's id, else the client's, else the intent's."""
+        for name in (order_id, self.by_client.get(client or ""), self.by_intent.get(intent or ""), self.by_intent.get(client or "")):
+            if name is not None and name in self.orders:
+                return self.orders[name]
+        return None

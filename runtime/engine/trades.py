@@ -1,0 +1,240 @@
+"""Orders, fills and what they do to positions and reservations.
+
+A reservation is an order that nobody has sent yet. From the moment an intent is approved its room is taken, on its own side
+and never netted; only evidence from the venue, or the lapse of one that was never sent, gives it back.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from caplex.runtime.canonical import plain
+from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.state import FLOWING, ZERO, Key, Order, Past, Position, State
+
+if TYPE_CHECKING:
+    from caplex.runtime.engine.fold import Applied
+
+POSITION_FIELDS: Final = frozenset({"strategy", "sector", "regime", "opened_at", "entries", "last_entry_confidence", "liquidation_price"})
+OVER: Final = frozenset({"filled", "cancelled", "rejected", "expired"})
+
+
+def put_position(state: State, key: Key, position: Position) -> None:
+    if position.quantity == 0:
+        state.positions.pop(key, None)
+    else:
+        state.positions[key] = position
+
+
+def close(state: State, order: Order, status: str, applied: Applied) -> Order:
+    """The order, or the reservation, is over: its room is free. It stays known, for fills that come late."""
+    ended = replace(order, status=status, expires_ns=None)
+    state.orders[order.id] = ended
+    tell(ended, applied)
+    applied.sections.add("orders")
+    return ended
+
+
+def tell(order: Order, applied: Applied) -> None:
+    """What became of the reservation behind the order."""
+    if order.reservation is not None:
+        applied.reservations.append({"id": order.reservation, "intent_id": order.intent_id, "state": order.state, "quantity": plain(order.leaves)})
+
+
+def reserve(state: State, order: Order) -> None:
+    """Take room for an approved intent. What the intent replaces goes: its order, or its reservation."""
+    state.orders[order.id] = order
+    if order.intent_id:
+        state.by_intent[order.intent_id] = order.id
+
+
+# ── what the venue says ───────────────────────────────────────────────────────────────────────────────
+
+
+def on_order(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
+    """Where an order stands. The first time, it takes the place of its reservation."""
+    status = event.data["status"]
+    known = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
+    if known is None:
+        known = _unknown_order(event, account, applied)
+        if known is None:
+            return
+    elif known.status in OVER and status in FLOWING:
+        applied.flag("order_after_end", f"order {known.id} had ended as {known.status}; the venue says {status}, and it counts", order_id=known.id)
+    filled = max(known.filled, event.number("filled_quantity") or ZERO)
+    quantity = event.number("quantity")
+    leaves = event.number("leaves_quantity")
+    if quantity is None:
+        quantity = filled + leaves if leaves is not None else known.quantity
+    if known.reservation is not None and known.status == "reserved" and quantity > known.quantity:
+        applied.flag("larger_than_approved", f"{known.intent_id}: {plain(quantity)} were sent, {plain(known.quantity)} were approved",
+                     intent_id=known.intent_id)
+    price = event.text("limit_price") or event.text("price") or known.price
+    moved = replace(
+        known, id=event.text("order_id") or known.id, status=status, quantity=max(quantity, filled), filled=filled, price=price,
+        client_order_id=event.text("client_order_id") or known.client_order_id, intent_id=event.text("intent_id") or known.intent_id,
+        strategy=event.text("strategy") or known.strategy, oco=event.text("oco") or known.oco, expires_ns=None)
+    _put(state, known.id, moved)
+    tell(moved, applied)
+    applied.sections.add("orders")
+
+
+def _put(state: State, old: str, order: Order) -> None:
+    """Under its new id, in its old place: the order of the rows does not matter, and memory does not grow."""
+    if old != order.id:
+        state.orders.pop(old, None)
+    state.orders[order.id] = order
+    if order.intent_id:
+        state.by_intent[order.intent_id] = order.id
+    if order.client_order_id:
+        state.by_client[order.client_order_id] = order.id
+
+
+def _unknown_order(event: Event, account: str, applied: Applied) -> Order | None:
+    """An order that nobody approved here: somebody else sent it. It takes room all the same."""
+    name = event.text("order_id") or event.text("client_order_id") or event.text("intent_id")
+    side, symbol = event.text("side"), event.text("symbol")
+    if name is None or symbol is None or side not in ("buy", "sell"):
+        applied.flag("unknown_order", f"an event of the unknown order {name or 'without an id'} lacks its symbol or side; nothing could be counted")
+        return None
+    applied.flag("unknown_order", f"order {name} was not approved here; it counts", order_id=name)
+    quantity = event.number("quantity") or event.number("leaves_quantity") or ZERO
+    return Order(name, account, event.text("venue") or "", symbol, side, event.text("position_side") or "", "open",  # type: ignore[arg-type]
+                 quantity, ZERO, intent_id=event.text("intent_id"), client_order_id=event.text("client_order_id"))
+
+
+def on_fill(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
+    """A trade has happened. It counts whatever we knew of its order; a correction takes the place of the fill that it corrects."""
+    corrects = event.text("corrects")
+    if corrects is not None:
+        _correct(state, event, corrects, account, now, applied)
+        return
+    assert event.id is not None
+    state.fills[event.id] = event.data
+    quantity = event.number("quantity") or ZERO
+    order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
+    _count(state, order, quantity, event, applied)
+    _trade(state, _key(event, account, order), event.data["side"], quantity, event.number("price") or ZERO, now, event)
+    _fee(state, account, event)
+    row = {k: v for k, v in event.data.items() if k not in ("type", "at", "venue_at", "corrects", "late")}
+    if row.get("strategy") is None and order is not None and order.strategy is not None:
+        row["strategy"] = order.strategy
+    state.past(account, "fills").append(Past("fills", now, row))
+    applied.sections |= {"positions", "position", "orders", "fills", "account"}
+
+
+def _count(state: State, order: Order | None, quantity: Fraction, event: Event, applied: Applied) -> None:
+    """Count a fill against its order; a fill larger than the order is flagged, and the order is at least what was filled."""
+    if order is None:
+        applied.flag("unknown_order", f"fill {event.id} is of an order that is not known here; the position moved all the same", fill_id=event.id)
+        return
+    filled = order.filled + quantity
+    if filled > order.quantity:
+        applied.flag("overfill", f"order {order.id}: {plain(filled)} filled of {plain(order.quantity)}", order_id=order.id)
+    if order.status in OVER and order.status != "filled":
+        applied.flag("late_fill", f"fill {event.id} came after order {order.id} had ended as {order.status}", order_id=order.id)
+    status = order.status if order.status in OVER else "filled" if filled >= order.quantity else "partially_filled"
+    _put(state, order.id, replace(order, filled=filled, quantity=max(order.quantity, filled), status=status, expires_ns=None))
+    tell(state.orders[order.id], applied)
+
+
+def _correct(state: State, event: Event, corrects: str, account: str, now: int, applied: Applied) -> None:
+    """Undo the fill and do it again as corrected; a quantity of 0 busts it."""
+    first = state.fills.get(corrects)
+    if first is None:
+        applied.flag("unknown_fill", f"{event.id} corrects fill {corrects}, which is not known here; it is left aside", fill_id=corrects)
+        return
+    before = Event("fill", corrects, now, first)
+    order = state.find_order(before.text("order_id"), before.text("client_order_id"), before.text("intent_id"))
+    key, old, new = _key(before, account, order), before.number("quantity") or ZERO, event.number("quantity") or ZERO
+    back = "sell" if first["side"] == "buy" else "buy"
+    _trade(state, key, back, old, before.number("price") or ZERO, now, before)
+    if new:
+        _trade(state, key, event.data["side"], new, event.number("price") or ZERO, now, event)
+    if order is not None:
+        filled = max(ZERO, order.filled - old + new)
+        # A bust does not bring the order back to life: whether it still works is for the venue to say.
+        _put(state, order.id, replace(order, filled=filled))
+    state.fills[corrects] = {**first, "quantity": event.data["quantity"], "price": event.data["price"], "side": event.data["side"]}
+    past = state.past(account, "fills")
+    for index, each in enumerate(past):
+        if each.row.get("id") == corrects:
+            past[index] = replace(each, row={**each.row, "quantity": event.data["quantity"], "price": event.data["price"]})
+    applied.flag("corrected_fill", f"fill {corrects} was corrected from {plain(old)} to {plain(new)}", fill_id=corrects)
+    applied.sections |= {"positions", "position", "orders", "fills"}
+
+
+def _key(event: Event, account: str, order: Order | None) -> Key:
+    venue, side = event.text("venue"), event.text("position_side")
+    if order is not None:
+        venue, side = venue or order.venue, side or order.position_side
+    return account, venue or "", event.data["symbol"], side or ""
+
+
+def _trade(state: State, key: Key, side: str, quantity: Fraction, price: Fraction, now: int, event: Event) -> None:
+    """Move the position. The average price is that of what stands open: a sale leaves it, a flip takes the price of the trade."""
+    before = state.positions.get(key)
+    held = before.quantity if before is not None else ZERO
+    signed = quantity if side == "buy" else -quantity
+    after = held + signed
+    average = before.average_price if before is not None else None
+    if held == 0 or (held > 0) != (after > 0):
+        average = price
+    elif (signed > 0) == (held > 0):
+        average = price if average is None else (average * abs(held) + price * quantity) / abs(after)
+    more = dict(before.more) if before is not None and held != 0 else {}
+    if event.text("strategy") is not None and "strategy" not in more:
+        more["strategy"] = event.text("strategy")
+    put_position(state, key, Position(after, average, now, more))
+
+
+def _fee(state: State, account: str, event: Event) -> None:
+    fee = event.number("fee")
+    held = state.account(account)
+    if fee is not None and event.data.get("fee_currency") in (None, held.fields.get("currency")):
+        held.fees += fee
+
+
+def on_replace(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
+    """The venue gave the order a new id, and perhaps a new size; the larger of both counts until it says what is left."""
+    old = state.find_order(event.data["order_id"], None, None)
+    claimed = state.find_order(None, None, event.text("intent_id"))
+    if old is None:
+        applied.flag("unknown_order", f"order {event.data['order_id']}, which was replaced, is not known here", order_id=event.data["order_id"])
+        if claimed is None:
+            return
+        old = claimed
+    quantity = event.number("quantity")
+    moved = replace(old, id=event.data["new_order_id"], quantity=max(quantity if quantity is not None else old.quantity, old.filled),
+                    price=event.text("limit_price") or old.price, intent_id=event.text("intent_id") or old.intent_id,
+                    status=old.status if old.status in FLOWING else "open")
+    if claimed is not None and claimed.id != old.id:  # the reservation of the replacing intent is this order from now on
+        state.orders.pop(claimed.id, None)
+        moved = replace(moved, reservation=claimed.reservation)
+    _put(state, old.id, moved)
+    tell(moved, applied)
+    applied.sections.add("orders")
+
+
+def _ended(status: str, section: str | None, fields: tuple[str, ...]) -> Any:
+    def fold(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
+        order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
+        if order is None:
+            applied.flag("unknown_order", f"a {event.type} of an order that is not known here")
+        elif order.status not in OVER:
+            close(state, order, status, applied)
+        if section is not None:
+            row = {k: v for k, v in event.data.items() if k in ("id", *fields)}
+            for name in ("symbol", "strategy", "venue"):
+                if row.get(name) is None and order is not None and getattr(order, name):
+                    row[name] = getattr(order, name)
+            state.past(account, section).append(Past(section, now, row))
+            applied.sections.add(section)
+
+    return fold
+
+
+on_cancel = _ended("cancelled", "cancels", ("order_id", "intent_id", "symbol", "strategy", "venue", "by", "because"))
+on_reject = _ended("rejected", "rejects", ("order_id", "intent_id", "symbol", "strategy", "venue", "code", "message", "stage"))
+on_expire = _ended("expired", None, ())
