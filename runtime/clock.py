@@ -85,6 +85,12 @@ def format_instant(ns: int) -> str:
     return f"{day}T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}.{moment.microsecond:06d}Z"
 
 
+def exact_instant(ns: int) -> str:
+    """UTC with six digits, with nine where six would cut something off."""
+    text = format_instant(ns)
+    return text if ns % 1000 == 0 else f"{text[:-1]}{ns % 1000:03d}Z"
+
+
 def short_instant(ns: int) -> str:
     """For people: ``2026-02-27 14:31:00Z``, with a fraction only where there is one."""
     text = format_instant(ns).removesuffix("Z")

@@ -388,6 +388,10 @@ class World:
     def switch_row(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Any] | None:
         return self._switches.row(switch, scope)
 
+    def armed_since(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> Fraction | None:
+        """When an armed switch was armed again; None if nobody says."""
+        return self._switches.armed_since(switch, scope)
+
     def confirming(self, switch: str, scope: tuple[tuple[str, str], ...], clause: int) -> tuple[int, Fraction | None]:
         """Readings in a row at which trip clause *clause* held before this one, and since when."""
         return self._switches.confirming(switch, scope, clause)

@@ -353,7 +353,7 @@ def _later_trips(case: Case, verdict: Verdict, reasons: tuple[Reason, ...], viol
                 found.append(Trip(rule.id, scope, "rule", index))
                 break
             if trip.kind == "count":
-                count, amount = _count(case, trip, verdict, reasons, violated), trip.amount(case.bound.slots, case.n)  # type: ignore[misc]
+                count, amount = _count(case, trip, verdict, reasons, violated, case.bound.world.armed_since(rule.id, scope)), trip.amount(case.bound.slots, case.n)  # type: ignore[misc]
                 if isinstance(count, Fraction) and isinstance(amount, Fraction) and count >= amount:
                     found.append(Trip(rule.id, scope, "count", index, count, amount))
                     break
@@ -368,8 +368,8 @@ def _family(rule: str) -> str:
     return rule.rpartition(".")[2].rpartition("-")[0]
 
 
-def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing]) -> Any:
-    """Events in the window, this decision's own among them."""
+def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], since: Fraction | None) -> Any:
+    """Events in the window, this decision's own among them; re-arming, *since*, has emptied it."""
     events = case.bound.window(trip.events, trip.window(case.bound.slots, case.n))
     if isinstance(events, Unknown):
         return events
@@ -381,7 +381,7 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
             return (family if isinstance(family, str) else _family(rule) if isinstance(rule, str) else "") in trip.families
         return _severe(severity, trip.severity)
 
-    cells = [[event.cell(name) for name in ("rule", "severity", "family")] for event in events]
+    cells = [[event.cell(name) for name in ("rule", "severity", "family")] for event in events if since is None or event.cell("at") > since]
     total = sum(matches(*(cell if isinstance(cell, str) else None for cell in row)) for row in cells)
     if trip.events == "violations":
         total += sum(matches(s.rule.id, s.rule.severity, s.rule.stage) for s in violated)

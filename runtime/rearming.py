@@ -93,6 +93,8 @@ def open_request(
         return Refusal("rearm_never", f"the policy says `rearm never` of `{switch}`: no act arms it again, a new policy does")
     if tripped_ns is None:
         return Refusal("not_tripped", f"`{switch}` is armed, so there is nothing to ask for")
+    if current is not None and current.ended == "trip" and current.ended_ns is not None:
+        tripped_ns = max(tripped_ns, current.ended_ns)  # a latch keeps its first cause; the trip that ended the last request came later
     if act.said_ns < tripped_ns:
         return Refusal("overtaken_by_trip", f"`{act.by}` asked at {short_instant(act.said_ns)} and `{switch}` tripped after that, "
                                             f"at {short_instant(tripped_ns)}; ask again if it still is right")

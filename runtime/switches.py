@@ -40,6 +40,12 @@ class Switches:
         """The first row that concerns this scope."""
         return next((row for _, row in self._rows(switch, scope) if isinstance(row, Mapping)), None)
 
+    def armed_since(self, switch: str, scope: Scope) -> Fraction | None:
+        """When an armed switch was armed again, as its row says: what came before counts no more. None: all of it counts."""
+        row = self.row(switch, scope)
+        since = read(_SINCE, row.get("since"), "/switches") if row is not None and row.get("state") == "armed" else None
+        return since if isinstance(since, Fraction) else None
+
     def confirming(self, switch: str, scope: Scope, clause: int) -> tuple[int, Fraction | None]:
         """From ``"confirming": {"0": {"readings": 2, "since": "…"}}``; what is unreadable has not been confirmed."""
         given = (self.row(switch, scope) or {}).get("confirming")

@@ -11,7 +11,7 @@ from caplex.compiler.reference.rules import ONE, ZERO, Judge, Standing, clauses,
 from caplex.compiler.semantics.model import CheckedModule, RuleInfo, SizeInfo
 from caplex.compiler.syntax import ast
 from caplex.runtime import texts
-from caplex.runtime.facts import World
+from caplex.runtime.facts import Row, World
 from caplex.runtime.ruling import (
     Approval,
     Effect,
@@ -90,6 +90,7 @@ class Decision(Judge):
         self.rules: list[Standing] = []
         self.sizes: list[tuple[SizeInfo, Standing]] = []
         self.outside: Fraction | None = None
+        self.unreconciled: Fraction | None = None
         self.overclose: Fraction | None = None
         self.floored: SizeInfo | None = None
         self.x = self.permitted = ZERO
@@ -165,6 +166,9 @@ class Decision(Judge):
         late = policy.effective_until_ns is not None and now >= policy.effective_until_ns
         if (early or late) and book.action not in ("cancel", "noop"):
             self.outside = c if policy.outside == "opening" else ZERO
+        account = self.world.row("account") if "account" in self.checked.schema.sections else None
+        if isinstance(account, Row) and book.action not in ("cancel", "noop", "transfer") and not (account.cell("reconciled") is True or account.cell("reconciled") is ABSENT):
+            self.unreconciled = c
         if book.action == "close" and n > c and book.asks("reduce_only") is not False:
             self.overclose = c
         if book.action != "open":
@@ -182,7 +186,7 @@ class Decision(Judge):
 
     def _caps(self) -> Iterator[Fraction]:
         yield self.n
-        yield from (cap for cap in (self.outside, self.overclose, self.c if self.floored else None) if cap is not None)
+        yield from (cap for cap in (self.outside, self.unreconciled, self.overclose, self.c if self.floored else None) if cap is not None)
         yield from (standing.cap for standing in [*self.rules, *(standing for _, standing in self.sizes)])
 
     def _judge_rules(self) -> None:
@@ -273,6 +277,9 @@ class Decision(Judge):
         if self.outside is not None and self.outside < self.n:
             reason = Reason("SYS-010", "system", "SYS", "deny", severity="critical", permitted=self.outside)
             told.say(*((-2, 0) if front is None else (front, -1)), reason, "SYS-010")
+        if self.unreconciled is not None and self.unreconciled < self.n:
+            reason = Reason("SYS-014", "system", "SYS", "deny", severity="critical", permitted=self.unreconciled)
+            told.say(*((-2, 0) if front is None else (front, -1)), reason, "SYS-014")
         for index, (size, standing) in enumerate(self.sizes):
             if standing.cap < self.n or size is self.floored:
                 told.need((-1, 2 * index), standing.leaves, standing.cap, size.id)
@@ -356,13 +363,15 @@ class Decision(Judge):
                     yield Trip(standing.id, scope, "rule", index)
                     break
                 if isinstance(clause, ast.TripOnCount):
-                    count, amount = self._count_for(clause, verdict, reasons, violated), self.reader.value(clause.amount, self.n)
+                    count, amount = self._count_for(clause, verdict, reasons, violated, self.world.armed_since(standing.id, scope)), self.reader.value(clause.amount, self.n)
                     if isinstance(count, Fraction) and isinstance(amount, Fraction) and count >= amount:
                         yield Trip(standing.id, scope, "count", index, count, amount)
                         break
 
-    def _count_for(self, clause: ast.TripOnCount, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing]) -> Any:
-        """Matching violations or denials in the window, this decision's own among them."""
+    def _count_for(
+        self, clause: ast.TripOnCount, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], since: Fraction | None,
+    ) -> Any:
+        """Matching violations or denials in the window since the switch was armed, this decision's own among them."""
         rules = [self.checked.references[reference.id] for reference in clause.rules]
         families = [family.text for family in clause.families]
 
@@ -376,7 +385,8 @@ class Decision(Judge):
         events = self.reader.window(section, self.reader.value(clause.window, self.n))
         if isinstance(events, Unknown):
             return events
-        count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events)
+        count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events
+                    if since is None or event.cell("at") > since)
         if section.name == "violations":
             count += sum(matches(one.id, one.info.severity, one.info.stage) for one in violated if one.info)
         elif verdict is Verdict.DENY:

@@ -11,12 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from caplex.runtime import signing
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_instant, from_datetime
 from caplex.runtime.decision import Decision, Told
 from caplex.runtime.engine import facts, intents
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.machine import TTL, Machine, Step
+from caplex.runtime.engine.reconciling import Snapshot
 from caplex.runtime.engine.stamp import system_clock
 from caplex.runtime.errors import EventError, JournalError
 from caplex.runtime.journal import Journal, JournalTrouble, Record
@@ -65,6 +67,8 @@ class Engine:
         self._shadows = tuple(shadows)
         self._roles = operators if isinstance(operators, Roles) else Roles() if operators is None else Roles.read(operators)
         self._ttl, self._trust = reservation_ttl, trust_operators
+        if self._roles.hash is not None and not trust_operators:
+            signing.require()  # now, and not when the first act comes in: what is recorded must not depend on the machine
         self._listeners: dict[str, list[Callable[[Any], None]]] = {}
         self._degraded: str | None = None
         self._closed = False
@@ -169,6 +173,20 @@ class Engine:
         for decision in step.released:
             self._tell("released", decision)
         return Outcome(step.told)
+
+    def reconcile(self, snapshot: Snapshot, *, adopt: bool = False) -> list[Told]:
+        """Compare with the venue; what does not fit, told one by one.
+
+        Until the books fit, or *adopt* takes the venue's, or an operator reconciles, only closing goes ahead (SYS-014).
+        """
+        found: list[Told] = []
+        for event in snapshot.events(adopt=adopt):
+            found += [Told(each) for each in self.apply(event).to_dict()["discrepancies"]]
+        return found
+
+    def release(self, intent_id: str, *, because: str) -> Outcome:
+        """Give back the room of an approval that was never sent."""
+        return self.apply({"type": "release", "intent_id": intent_id, "because": because})
 
     def _stamped(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         if not isinstance(given, Mapping) or given.get("at") is not None:

@@ -27,7 +27,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "strategy": ("strategy", "values"), "venue": ("venue", "values"), "fx": ("pair", "rate"), "counters": ("values",),
     "order": ("status",), "fill": ("id", "symbol", "side", "quantity", "price"), "replace": ("order_id", "new_order_id"),
     "cancel": (), "reject": (), "expire": (), "stop": ("symbol",), "result": ("result",), "history": ("complete_from",),
-    "obligation": ("obligation_id", "status"), "operator": ("id", "act"), "policy": ("act",), "decline": ("hold_id",),
+    "obligation": ("obligation_id", "status"), "operator": ("id", "act"), "policy": ("act",), "decline": ("hold_id",), "reconcile": ("account",), "release": ("intent_id",),
 }
 """Every type, with what it must have besides `type` and `at`."""
 OPTIONAL: Final[dict[str, tuple[str, ...] | None]] = {
@@ -45,6 +45,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...] | None]] = {
     "history": ("account", "events"), "obligation": ("by", "because"),
     "operator": ("target", "request_id", "by", "reason", "ticket", "expires_at", "signature", "subject", "role"),
     "policy": ("hash", "settings_hash", "version", "by", "approved_by", "state", "signature"), "decline": ("by", "because"),
+    "reconcile": ("positions", "orders", "equity", "adopt", "cursor", "venue"), "release": ("because",),
 }
 """None: whatever the facts of that section may hold; the schema of the policy says."""
 NUMBERS: Final = frozenset({
@@ -54,7 +55,7 @@ STATUSES: Final = ("reserved", "sent", "open", "partially_filled", "cancel_reque
 _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("order", "status"): STATUSES, ("fill", "side"): ("buy", "sell"), ("session", "act"): ("day_start", "phase"),
     ("position", "mode"): ("snapshot", "adjust"), ("account", "mode"): ("merge", "replace"), ("obligation", "status"): ("done", "failed", "seen"),
-    ("operator", "act"): ("trip", "rearm", "approve", "reconcile", "release", "withdraw"), ("policy", "act"): ("activate",),
+    ("operator", "act"): ("trip", "rearm", "approve", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
 }
 _MAY_BE_NULL: Final = frozenset({"order_id", "client_order_id", "intent_id"})
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from caplex.runtime.canonical import plain
-from caplex.runtime.clock import format_instant
+from caplex.runtime.clock import exact_instant
 from caplex.runtime.engine.state import Account, Key, Latch, Order, Position, State
 from caplex.runtime.plan import Plan
 from caplex.runtime.schema import Schema
@@ -21,7 +21,7 @@ def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> d
     held = state.accounts.get(account)
     sections = plan.schema.sections
     found: dict[str, Any] = {
-        "now": format_instant(now), "intent": {k: v for k, v in intent.items() if k != "type"},
+        "now": exact_instant(now), "intent": {k: v for k, v in intent.items() if k != "type"},
         "accounts": {account: _account(held)} if held is not None and held.fields else {},
         "positions": [_position(key, row) for key, row in state.positions.items() if key[0] == account],
         "orders": [_order(order) for order in state.flowing(account)],
@@ -73,7 +73,7 @@ def _at(key: tuple[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _position(key: Key, row: Position) -> dict[str, Any]:
-    found = {**_named(key), **row.more, "quantity": plain(row.quantity), "as_of": format_instant(row.as_of_ns)}
+    found = {**_named(key), **row.more, "quantity": plain(row.quantity), "as_of": exact_instant(row.as_of_ns)}
     if row.average_price is not None:
         found["average_price"] = plain(row.average_price)
     return found
@@ -95,19 +95,19 @@ def _order(order: Order) -> dict[str, Any]:
 
 def _history(state: State, account: str, held: Account | None) -> dict[str, Any]:
     events = [
-        {**past.row, "type": TYPES[section], "at": format_instant(past.at_ns), **({"account": account} if account else {})}
+        {**past.row, "type": TYPES[section], "at": exact_instant(past.at_ns), **({"account": account} if account else {})}
         for section, pasts in sorted(state.histories.get(account, {}).items()) for past in pasts]
     found: dict[str, Any] = {"events": events}
     if held is not None and held.complete_from_ns is not None:
-        found["complete_from"] = format_instant(held.complete_from_ns)
+        found["complete_from"] = exact_instant(held.complete_from_ns)
     return found
 
 
 def _switch(latch: Latch) -> dict[str, Any]:
     found: dict[str, Any] = {"id": latch.switch, "scope": dict(latch.scope), "state": "tripped" if latch.tripped else "armed"}
     if latch.since_ns is not None:
-        found["since"] = format_instant(latch.since_ns)
+        found["since"] = exact_instant(latch.since_ns)
     if latch.confirming:
-        found["confirming"] = {str(clause): {"readings": readings, "since": format_instant(since)}
+        found["confirming"] = {str(clause): {"readings": readings, "since": exact_instant(since)}
                                for clause, (readings, since) in sorted(latch.confirming.items())}
     return found

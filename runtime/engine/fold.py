@@ -10,6 +10,7 @@ from caplex.runtime.canonical import plain
 from caplex.runtime.clock import day_start_ns, parse_instant
 from caplex.runtime.engine import trades
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.reconciling import on_reconcile
 from caplex.runtime.engine.state import ZERO, Account, Past, Position, State
 from caplex.runtime.plan import Plan
 from caplex.runtime.reading import Unreadable, number
@@ -308,6 +309,6 @@ _FOLDS: Final[dict[str, Callable[[State, Event, str, int, Applied], None]]] = {
     "input": _on_input, "counters": _on_counters, "position": _on_position, "stop": _on_stop, "result": _on_result, "history": _on_history,
     "obligation": _on_obligation, "tick": _on_tick,
     "order": trades.on_order, "fill": trades.on_fill, "replace": trades.on_replace, "cancel": trades.on_cancel, "reject": trades.on_reject,
-    "expire": trades.on_expire,
+    "expire": trades.on_expire, "reconcile": on_reconcile, "release": trades.on_release,
 }
 FACTS: Final = frozenset(_FOLDS)

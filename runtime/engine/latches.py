@@ -129,6 +129,7 @@ class Latches:
         latch = self.state.latch(rule.id, scope)
         if latch.request is not None:
             latch.request = rearming.overtake(latch.request, now)
+        latch.last_ns = now
         if latch.tripped:
             return
         latch.tripped, latch.since_ns, latch.cause = True, now, dict(cause)
@@ -278,7 +279,7 @@ class Latches:
         clause = self.clause(rule, self.bound(dict(latch.scope), act.at_ns))
         found = rearming.open_request(
             act, clause, id=str(event.get("request_id") or event["id"]), switch=rule.id, scope=latch.scope,
-            tripped_ns=latch.since_ns if latch.tripped else None, current=latch.request, expires_ns=expires_ns,
+            tripped_ns=latch.last_ns if latch.tripped else None, current=latch.request, expires_ns=expires_ns,
             reason=str(event.get("reason") or ""), ticket=str(event.get("ticket") or ""))
         if isinstance(found, Refusal):
             return found

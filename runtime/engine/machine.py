@@ -145,12 +145,16 @@ class Machine:
     def _operator(self, event: Event, subject: str | None) -> Step:
         """An act of a person: believed, or refused and recorded all the same."""
         now = max(self.state.now_ns, event.at_ns)
+        before = self.state.event_ids.get(("operator", event.id or ""))
+        if before == event.hash:
+            return self._outcome(event, None, status="repeat")
         act = self.roles.authenticate(event.data, subject=subject, trust=self.trust, now_ns=now)
         if isinstance(act, Refusal):
             return self._outcome(event, None, status="rejected", rejected=act.to_dict())
-        repeat = self._repeated(event)
-        if repeat is not None:
-            return repeat
+        if before is not None:
+            return self._outcome(event, None, status="rejected", rejected=Refusal(
+                "id_reused", f"the id `{event.id}` came before with other content").to_dict())
+        self.state.event_ids["operator", event.id or ""] = event.hash
         self.state.now_ns = now
         latches = self.latches()
         released: list[Decision] = []
@@ -161,16 +165,6 @@ class Machine:
         if latches.tripped:
             self.overtake(latches, now)
         return self._outcome(event, latches, status="applied", by=act.by, how=act.how, released=released)
-
-    def _repeated(self, event: Event) -> Step | None:
-        known = ("operator", event.id or "")
-        before = self.state.event_ids.get(known)
-        self.state.event_ids.setdefault(known, event.hash)
-        if before is None:
-            return None
-        if before == event.hash:
-            return self._outcome(event, None, status="repeat")
-        return self._outcome(event, None, status="rejected", rejected=Refusal("id_reused", f"the id `{event.id}` came before with other content").to_dict())
 
     def _act(self, event: Event, act: Act, latches: Latches, released: list[Decision]) -> Refusal | None:
         target = event.data.get("target") or {}
@@ -195,8 +189,6 @@ class Machine:
                 return latches.withdraw(str(target.get("request_id")), act)
             case "reconcile":
                 return self._reconcile(target, act)
-            case "release":
-                return self._release(target)
         return Refusal("unknown_act", f"no act is called `{event.data['act']}`")
 
     def _approve(self, target: Mapping[str, Any], act: Act, latches: Latches, released: list[Decision]) -> Refusal | None:
@@ -226,19 +218,6 @@ class Machine:
         if not isinstance(name, str) or name not in self.state.accounts:
             return Refusal("unknown_account", f"no account is called `{name}`; name it in `target`")
         self.state.account(name).unreconciled = None
-        return None
-
-    def _release(self, target: Mapping[str, Any]) -> Refusal | None:
-        """Give back the room of an approval that was never sent."""
-        name = str(target.get("intent_id"))
-        order = self.state.find_order(None, None, name)
-        if order is None:
-            return Refusal("unknown_intent", f"nothing is reserved for `{name}`")
-        if order.status != "reserved":
-            return Refusal("already_sent", f"`{name}` was sent and is {order.state}: only the venue's word ends it")
-        from caplex.runtime.engine import trades
-
-        trades.close(self.state, order, "cancelled", fold.Applied())
         return None
 
     def _decline(self, event: Event) -> Step:

@@ -120,7 +120,8 @@ class Latch:
     by_event: str | None = None
     confirming: dict[int, tuple[int, int]] = field(default_factory=dict)
     request: Any = None
-    rearmed_ns: int | None = None
+    last_ns: int | None = None
+    """The last time that it was found tripping, also while it was tripped: what was asked for before that is over."""
 
 
 @dataclass(frozen=True, slots=True)

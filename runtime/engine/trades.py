@@ -217,6 +217,17 @@ def on_replace(state: State, event: Event, account: str, now: int, applied: Appl
     applied.sections.add("orders")
 
 
+def on_release(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
+    """The host will not send what was approved: its room is free. What was sent ends by the venue's word alone."""
+    order = state.find_order(None, None, event.data["intent_id"])
+    if order is None:
+        applied.flag("unknown_intent", f"nothing is reserved for {event.data['intent_id']}", intent_id=event.data["intent_id"])
+    elif order.status != "reserved":
+        applied.flag("already_sent", f"{event.data['intent_id']} was sent and is {order.state}; only the venue's word ends it", order_id=order.id)
+    else:
+        close(state, order, "cancelled", applied)
+
+
 def _ended(status: str, section: str | None, fields: tuple[str, ...]) -> Any:
     def fold(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
         order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))

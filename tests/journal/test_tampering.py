@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from hashlib import sha256
 from itertools import combinations
@@ -29,6 +30,12 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
+def put(path: Path, data: bytes) -> None:
+    """*data* as a new file: to empty one and fill it again makes some file systems wait for the disk."""
+    path.unlink()
+    path.write_bytes(data)
+
+
 def found(path: Path) -> Verification | None:
     """What `verify` finds; None where it says that this is no journal at all, which is a finding too."""
     try:
@@ -50,11 +57,11 @@ def test_what_nobody_touched_is_fine(journal):
 
 def changed_everywhere(path: Path, replacements) -> int:
     """Change each byte of *path* in turn, and assert that it is found in its line. How many changes were made."""
-    good, line, tried = bytearray(path.read_bytes()), 1, 0
+    good, line, tried = path.read_bytes(), 1, 0
+    fd = os.open(path, os.O_WRONLY)
     for position, byte in enumerate(good):
         for new in replacements(byte):
-            good[position] = new
-            path.write_bytes(good)
+            os.pwrite(fd, bytes([new]), position)
             result = found(path)
             tried += 1
             if result is None:
@@ -65,9 +72,9 @@ def changed_everywhere(path: Path, replacements) -> int:
             assert first.line in (line, line + 1), (position, byte, new, first)
             assert str(first.line) in first.sentence
             assert len(result.problems) <= 3, (position, byte, new, result.problems)
-        good[position] = byte
+        os.pwrite(fd, bytes([byte]), position)
         line += byte == 10
-    path.write_bytes(good)
+    os.close(fd)
     assert verify(path).ok
     return tried
 
@@ -89,7 +96,7 @@ def test_every_byte_that_is_put_in_or_taken_out_is_found(short):
     good = short.read_bytes()
     for position in range(len(good)):
         for bad in (good[:position] + good[position + 1 :], good[:position] + b"0" + good[position:], good[:position] + b" " + good[position:]):
-            short.write_bytes(bad)
+            put(short, bad)
             result = found(short)
             assert result is None or not result.ok, position
 
@@ -97,7 +104,7 @@ def test_every_byte_that_is_put_in_or_taken_out_is_found(short):
 def test_every_dropped_line_is_found(journal):
     good = lines_of(journal)
     for number in range(LINES):
-        journal.write_bytes(b"".join(good[:number] + good[number + 1 :]))
+        put(journal, b"".join(good[:number] + good[number + 1 :]))
         result = verify(journal)
         assert not result.ok
         assert result.problems[0].kind == ("missing" if number < LINES - 1 else "lost"), number
@@ -106,7 +113,7 @@ def test_every_dropped_line_is_found(journal):
 def test_a_dropped_end_is_found_by_the_head_file_alone(journal):
     good = lines_of(journal)
     for kept in range(1, LINES):
-        journal.write_bytes(b"".join(good[:kept]))
+        put(journal, b"".join(good[:kept]))
         assert kinds(journal) == ["lost"]
     assert f"the last {LINES - 1} lines are missing" in _sentence(journal, good[:1])
     path_of(journal).unlink()
@@ -116,7 +123,7 @@ def test_a_dropped_end_is_found_by_the_head_file_alone(journal):
 
 
 def _sentence(path: Path, lines: list[bytes]) -> str:
-    path.write_bytes(b"".join(lines))
+    put(path, b"".join(lines))
     return verify(path).problems[0].sentence
 
 
@@ -126,7 +133,7 @@ def test_every_swap_is_found(make, tmp_path):
     for one, other in combinations(range(12), 2):
         bad = list(good)
         bad[one], bad[other] = bad[other], bad[one]
-        path.write_bytes(b"".join(bad))
+        put(path, b"".join(bad))
         result = verify(path)
         assert {"missing", "repeated"} & {problem.kind for problem in result.problems}, (one, other)
         assert result.problems[0].line == one + 1
@@ -137,7 +144,7 @@ def test_every_repetition_is_found_wherever_it_goes(make, tmp_path):
     good = lines_of(path)
     for copied in range(12):
         for place in range(copied + 1, 13):
-            path.write_bytes(b"".join([*good[:place], good[copied], *good[place:]]))
+            put(path, b"".join([*good[:place], good[copied], *good[place:]]))
             assert kinds(path) == ["repeated"], (copied, place)
 
 
@@ -153,14 +160,14 @@ def forge(line: bytes, **changes: object) -> bytes:
 def test_a_line_that_was_forged_with_its_hash_breaks_the_chain_after_it(journal):
     good = lines_of(journal)
     bad = [*good[:10], forge(good[10], body={"n": "999"}), *good[11:]]
-    journal.write_bytes(b"".join(bad))
+    put(journal, b"".join(bad))
     (problem,) = verify(journal).problems
     assert (problem.kind, problem.line) == ("inserted", 12)
 
 
 def test_a_line_put_in_with_a_hash_that_fits_is_found(journal):
     good = lines_of(journal)
-    journal.write_bytes(b"".join([*good[:10], forge(good[10], body={"n": "999"}), *good[10:]]))
+    put(journal, b"".join([*good[:10], forge(good[10], body={"n": "999"}), *good[10:]]))
     assert kinds(journal)[0] == "repeated"
 
 
@@ -171,7 +178,7 @@ def test_a_chain_written_anew_does_not_fit_its_head_file(journal):
         changes = {"body": {"n": "999"}} if number == 20 else {}
         anew.append(forge(line, prev=prev, **changes))
         prev = json.loads(anew[-1])["hash"]
-    journal.write_bytes(b"".join(anew))
+    put(journal, b"".join(anew))
     assert kinds(journal) == ["head"]
     assert "written anew" in verify(journal).problems[0].sentence
     path_of(journal).unlink()  # what the chain alone cannot see; the manual says so
@@ -184,7 +191,7 @@ def test_other_texts_of_the_same_json_are_no_lines_even_if_the_hash_fits(short, 
     last = json.loads(good[-1])
     start, rest = b'{"at":null,"body":' + body + b",", f'"kind":"note","prev":"{last["prev"]}","seq":{last["seq"]}}}'.encode()
     digest = sha256(start + rest).hexdigest()
-    short.write_bytes(b"".join(good[:-1]) + start + f'"hash":"{digest}",'.encode() + rest + b"\n")
+    put(short, b"".join(good[:-1]) + start + f'"hash":"{digest}",'.encode() + rest + b"\n")
     path_of(short).unlink()
     assert kinds(short) == ["form"]
 
@@ -193,7 +200,7 @@ def test_the_same_json_with_spaces_or_other_keys_first_is_found(short):
     good = lines_of(short)
     value = json.loads(good[2])
     for text in (json.dumps(value, sort_keys=True), json.dumps(dict(reversed(value.items())), separators=(",", ":"))):
-        short.write_bytes(b"".join([*good[:2], text.encode() + b"\n", *good[3:]]))
+        put(short, b"".join([*good[:2], text.encode() + b"\n", *good[3:]]))
         (problem,) = verify(short).problems
         assert (problem.kind, problem.line) == ("form", 3)
         assert "canonical form" in problem.sentence
@@ -202,7 +209,7 @@ def test_the_same_json_with_spaces_or_other_keys_first_is_found(short):
 def test_verification_goes_on_after_a_problem_and_tells_each_once(journal):
     good = lines_of(journal)
     bad = [line.replace(b'"n":"5"', b'"n":"6"') for line in good[:20]] + [b"\n"] + good[20:30] + good[31:]
-    journal.write_bytes(b"".join(bad))
+    put(journal, b"".join(bad))
     result = verify(journal)
     assert [(problem.kind, problem.line) for problem in result.problems] == [("changed", 6), ("form", 21), ("missing", 32)]
     assert result.intact == LINES - 3
@@ -215,7 +222,7 @@ def test_verification_goes_on_after_a_problem_and_tells_each_once(journal):
 ])
 def test_a_damaged_line_is_told_in_a_sentence(journal, harm, words):
     good = lines_of(journal)
-    journal.write_bytes(b"".join([*good[:7], harm(good[7]), *good[8:]]))
+    put(journal, b"".join([*good[:7], harm(good[7]), *good[8:]]))
     (problem,) = verify(journal).problems
     assert (problem.kind, problem.line) == ("form", 8)
     assert words in problem.sentence
@@ -223,7 +230,7 @@ def test_a_damaged_line_is_told_in_a_sentence(journal, harm, words):
 
 def test_reading_stops_at_the_first_line_that_is_wrong_with_its_number_and_the_cure(journal):
     good = lines_of(journal)
-    journal.write_bytes(b"".join(good[:9] + good[10:]))
+    put(journal, b"".join(good[:9] + good[10:]))
     seen = []
     with pytest.raises(JournalTrouble, match=r"before line 10 number 9 is missing.*audit verify") as caught:
         seen.extend(read(journal))
@@ -235,7 +242,7 @@ def test_reading_stops_at_the_first_line_that_is_wrong_with_its_number_and_the_c
 
 def test_more_problems_than_are_listed_are_counted(make, tmp_path):
     path = make(tmp_path / "j", 1100)
-    path.write_bytes(path.read_bytes().replace(b'"t":"a', b'"t":"b'))
+    put(path, path.read_bytes().replace(b'"t":"a', b'"t":"b'))
     result = verify(path)
     assert (len(result.problems), result.more, result.intact) == (1000, 99, 1)
 
@@ -247,7 +254,7 @@ def test_truncation_at_every_byte_is_found_and_a_torn_line_told_from_lost_ones(s
     good = short.read_bytes()
     ends = {position + 1 for position, byte in enumerate(good) if byte == 10}
     for size in range(1, len(good)):
-        short.write_bytes(good[:size])
+        put(short, good[:size])
         result = verify(short)
         told = {problem.kind for problem in result.problems}
         assert told == ({"lost"} if size in ends else {"lost", "torn"}), size
@@ -262,11 +269,11 @@ def test_a_torn_line_that_the_head_file_does_not_reach_is_torn_and_nothing_else(
     path_of(path).write_bytes(head)
     good = path.read_bytes()
     for size in range(before + 1, len(good)):
-        path.write_bytes(good[:size])
+        put(path, good[:size])
         result = verify(path)
         assert [problem.kind for problem in result.problems] == ["torn"]
         assert "cut short" in result.problems[0].sentence
-    path.write_bytes(good[: before + 30] + b"\0" * 40 + b"\n")  # as a power cut leaves it
+    put(path, good[: before + 30] + b"\0" * 40 + b"\n")  # as a power cut leaves it
     assert kinds(path) == ["torn"]
 
 
@@ -322,7 +329,7 @@ def test_what_is_no_journal_is_told_so(tmp_path, content, kind, words):
 
 
 def test_a_journal_that_was_converted_is_told_in_one_sentence(short):
-    short.write_bytes(short.read_bytes().replace(b"\n", b"\r\n"))
+    put(short, short.read_bytes().replace(b"\n", b"\r\n"))
     with pytest.raises(JournalTrouble, match="CR LF") as caught:
         verify(short)
     assert caught.value.kind == "broken"
@@ -330,7 +337,7 @@ def test_a_journal_that_was_converted_is_told_in_one_sentence(short):
 
 def test_a_journal_of_a_newer_schema_with_a_hash_that_fits_is_newer_and_not_changed(short):
     good = lines_of(short)
-    short.write_bytes(forge(good[0], body={**json.loads(good[0])["body"], "schema": "caplex.journal/2"}))
+    put(short, forge(good[0], body={**json.loads(good[0])["body"], "schema": "caplex.journal/2"}))
     with pytest.raises(JournalTrouble, match=r"caplex\.journal/2") as caught:
         verify(short)
     assert caught.value.kind == "newer"

@@ -102,6 +102,14 @@ def test_when_nothing_can_be_asked():
                              current=None)) == "overtaken_by_trip"
 
 
+def test_what_was_asked_before_the_trip_that_ended_the_last_request_is_too_late():
+    gone = overtake(good(ask()), ASKED + MINUTE)
+    for said, wanted in ((ASKED + MINUTE - 1, "overtaken_by_trip"), (ASKED + MINUTE, None)):
+        late = act("risk-1", ASKED + 2 * MINUTE, said_ns=said)
+        found = open_request(late, CLAUSE, id="RQ-18", switch="KILL-010", scope=SCOPE, tripped_ns=TRIPPED, current=gone)
+        assert (found.code if isinstance(found, Refusal) else None) == wanted
+
+
 def test_what_is_never_armed_again_is_never_ready():
     clause = RearmClause(never=True)
     assert not status(None, clause, tripped_ns=0, now_ns=10**18).ready

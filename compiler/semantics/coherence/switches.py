@@ -27,6 +27,9 @@ def clauses(context: Context) -> Iterator[Diagnostic]:
         yield from _once(switch, (ast.WhileTripped,), "while tripped")
         yield from _once(switch, (ast.OnTrip,), "on trip")
         yield from _once(switch, (ast.OnRearm,), "on rearm")
+        for clause in switch.clauses:
+            if isinstance(clause, ast.Rearm):
+                yield from _terms_once(clause)
         if not any(isinstance(clause, (ast.Rearm, ast.RearmNever)) for clause in switch.clauses):
             yield at(codes.NO_REARM, f"`{rule.id}` does not say how it is re-armed", place, "`rearm` is missing",
                      help="write `rearm by 1 of \"role\"`, a delay `30min after trip`, a condition `when (…)`, or `rearm never`")
@@ -41,6 +44,17 @@ def _once(switch: ast.KillSwitch, kinds: tuple[type[ast.Node], ...], word: str) 
     found = [clause for clause in switch.clauses if isinstance(clause, kinds)]
     for again in found[1:]:
         yield at(codes.CLAUSE_TWICE, f"`{word}` stands twice", again.span, "again", also=[(found[0].span, "first here")])
+
+
+def _terms_once(clause: ast.Rearm) -> Iterator[Diagnostic]:
+    """Two quorums or two delays in one clause: which one counts, nobody could tell."""
+    words = {ast.RearmByRole: 'by N of "role"', ast.RearmDelay: "after trip", ast.RearmWhen: "when"}
+    first: dict[type[ast.Node], ast.Node] = {}
+    for term in clause.terms:
+        before = first.setdefault(type(term), term)
+        if before is not term:
+            yield at(codes.CLAUSE_TWICE, f"`{words[type(term)]}` stands twice in one `rearm`", term.span, "again", also=[(before.span, "first here")],
+                     help="join conditions with `and` inside the parentheses" if isinstance(term, ast.RearmWhen) else "keep the one that is meant")
 
 
 def counts(context: Context) -> Iterator[Diagnostic]:
