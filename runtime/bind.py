@@ -50,18 +50,21 @@ class Bound:
     facts: Any
     names: tuple[str, ...]
 
-    def __init__(self, plan: Plan, document: Any) -> None:
+    def __init__(self, plan: Plan, document: Any, *, world: World | None = None, book: Book | None = None) -> None:
+        """*world* and *book* stand for what would be made of *document*: an engine has them at hand."""
         header = plan.header
         self.plan = plan
         self.approved: frozenset[str] = frozenset()
-        self.world = World(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
+        if world is None:
+            world = World(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
+        self.world = world
         self.document: tuple[Leaf, ...] = tuple(self.world.document_problems)
         self.now: Any = self.world.now
         self.ints: tuple[Any, ...] | None = None
         self.slots: list[Any] = []
         if self.document:
             return
-        self._book = Book(self.world)
+        self._book = book if book is not None else Book(self.world)
         self.action: Any = self._book.action
         self.closing: Fraction = self._book.c
         for number, spec in enumerate(plan.slots):

@@ -4,6 +4,7 @@ Serves the compiled side; the reference interpreter derives the same on its own.
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -172,20 +173,7 @@ class Book:
         held, sent = self.world.mine("positions"), self.world.mine("orders")
         if isinstance(positions, Unknown) or isinstance(orders, Unknown) or isinstance(held, Unknown) or isinstance(sent, Unknown):
             return merge(positions, orders, held, sent)
-        mine = {id(row) for row in (*held, *sent)}
-        found: dict[tuple[str, str, str], Exposure] = {}
-        for row in positions:
-            if id(row) not in mine:
-                key = _key(row)
-                found[key] = Exposure(row.cell("quantity"), ZERO, ZERO, self._value(row))
-        waiting: dict[tuple[str, str, str], list[Row]] = {}
-        for row in orders:
-            if id(row) not in mine:
-                waiting.setdefault(_home(row, found), []).append(row)
-        for key, rows in waiting.items():
-            exposure = found.setdefault(key, Exposure(ZERO, ZERO, ZERO, self._value(rows[0])))
-            exposure.buys, exposure.sells = in_flight(rows, "buy"), in_flight(rows, "sell")
-        return list(found.values())
+        return exposures(positions, orders, self._value, mine={id(row) for row in (*held, *sent)})
 
     def _value(self, row: Row) -> Any:
         return self.world.unit_value(row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"))
@@ -282,6 +270,22 @@ class Book:
     @cached_property
     def min_notional(self) -> Any:
         return self.world.cell("instrument", None, "min_notional")
+
+
+def exposures(positions: list[Row], orders: list[Row], value: Callable[[Row], Any], *, mine: Collection[int] = ()) -> list[Exposure]:
+    """What is held and ordered, by key, without the rows whose `id()` is in *mine*."""
+    found: dict[tuple[str, str, str], Exposure] = {}
+    for row in positions:
+        if id(row) not in mine:
+            found[_key(row)] = Exposure(row.cell("quantity"), ZERO, ZERO, value(row))
+    waiting: dict[tuple[str, str, str], list[Row]] = {}
+    for row in orders:
+        if id(row) not in mine:
+            waiting.setdefault(_home(row, found), []).append(row)
+    for key, rows in waiting.items():
+        exposure = found.setdefault(key, Exposure(ZERO, ZERO, ZERO, value(rows[0])))
+        exposure.buys, exposure.sells = in_flight(rows, "buy"), in_flight(rows, "sell")
+    return list(found.values())
 
 
 def in_flight(rows: list[Row], side: str) -> Any:

@@ -263,7 +263,10 @@ class World:
         symbol = self.claim("symbol")
         if not isinstance(symbol, str):
             return symbol if isinstance(symbol, Unknown) else missing("/intent/symbol")
-        rows = [row for row in rows if row.entry.keys.get("symbol") == symbol]
+        return self._narrowed(section, [row for row in rows if row.entry.keys.get("symbol") == symbol])
+
+    def _narrowed(self, section: str, rows: list[Row]) -> list[Row] | Unknown:
+        """Those of *rows*, all of the intent's symbol, that its venue and position side meet."""
         for dimension in ("venue", "position_side"):
             claimed = self.claim(dimension)
             if isinstance(claimed, Unknown):

@@ -148,7 +148,7 @@ class Engine:
         event = self._machine.read(self._stamped({**intent, "type": "intent"}))
         machine = self._machine
         named = machine.named(event.data)
-        account = named.get("account") if isinstance(named.get("account"), str) else ""
+        account = intents.account_of(named)
         now = max(event.at_ns, machine.state.account(account).last_ns if account in machine.state.accounts else event.at_ns)
         return intents.decide(machine, named, account, now, approved=frozenset())
 

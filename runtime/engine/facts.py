@@ -22,15 +22,14 @@ def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> d
     sections = plan.schema.sections
     found: dict[str, Any] = {
         "now": exact_instant(now), "intent": {k: v for k, v in intent.items() if k != "type"},
-        "accounts": {account: _account(held)} if held is not None and held.fields else {},
-        "positions": [_position(key, row) for key, row in state.positions.items() if key[0] == account],
-        "orders": [_order(order) for order in state.flowing(account)],
-        "market": [_at(key, row) for key, row in state.market.items()],
-        "instruments": [_at(key, row) for key, row in state.instruments.items()],
+        "accounts": {account: account_row(held)} if held is not None and held.fields else {},
+        "positions": _positions(state, account),
+        "orders": [order_row(order) for order in state.flowing(account)],
+        "market": _quoted(state.quotes), "instruments": _quoted(state.details),
         "venues": dict(state.venues), "strategies": dict(state.strategies),
-        "inputs": {n: v for n, v in state.inputs.items() if _is_input(plan.schema, n)},
+        "inputs": inputs(plan.schema, state),
         "history": _history(state, account, held), "counters": dict(state.counters),
-        "switches": [_switch(latch) for latch in state.latches.values()],
+        "switches": [switch_row(latch) for latch in state.latches.values()],
     }
     if "fx" in sections and state.fx:
         found["fx"] = dict(state.fx)
@@ -43,12 +42,12 @@ def _only(state: State) -> str:
     return next(iter(state.accounts)) if len(state.accounts) == 1 else ""
 
 
-def _is_input(schema: Schema, name: str) -> bool:
-    section = schema.sections.get(name)
-    return section is not None and section.inputs
+def inputs(schema: Schema, state: State) -> dict[str, Any]:
+    """What the host supplies for this policy; inputs of an earlier policy are kept aside."""
+    return {name: value for name, value in state.inputs.items() if (spec := schema.sections.get(name)) is not None and spec.inputs}
 
 
-def _account(held: Account) -> dict[str, Any]:
+def account_row(held: Account) -> dict[str, Any]:
     """What the venue says, and what the engine keeps: high-water mark, start of day, flows."""
     found = dict(held.fields)
     if held.peak is not None:
@@ -64,22 +63,31 @@ def _account(held: Account) -> dict[str, Any]:
 
 
 def _named(key: tuple[str, ...]) -> dict[str, str]:
-    names = ("account", "venue", "symbol", "position_side") if len(key) == 4 else ("venue", "symbol")
-    return {name: value for name, value in zip(names, key, strict=True) if value}
+    return {name: value for name, value in zip(("account", "venue", "symbol", "position_side"), key, strict=True) if value}
 
 
-def _at(key: tuple[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_named(key), **row}
+def _quoted(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
+    """A map by symbol where one venue quotes each, else a list."""
+    if all(len(venues) == 1 for venues in rows.values()):
+        return {symbol: {**({"venue": venue} if venue else {}), **row} for symbol, venues in rows.items() for venue, row in venues.items()}
+    return [{"symbol": symbol, **({"venue": venue} if venue else {}), **row} for symbol, venues in rows.items() for venue, row in venues.items()]
 
 
-def _position(key: Key, row: Position) -> dict[str, Any]:
+def _positions(state: State, account: str) -> Any:
+    held = {symbol: keyed for symbol, keyed in state.held.get(account, {}).items() if keyed}
+    if all(len(keyed) == 1 for keyed in held.values()):
+        return {symbol: position_row(key, row) for symbol, keyed in held.items() for key, row in keyed.items()}
+    return [position_row(key, row) for keyed in held.values() for key, row in keyed.items()]
+
+
+def position_row(key: Key, row: Position) -> dict[str, Any]:
     found = {**_named(key), **row.more, "quantity": plain(row.quantity), "as_of": exact_instant(row.as_of_ns)}
     if row.average_price is not None:
         found["average_price"] = plain(row.average_price)
     return found
 
 
-def _order(order: Order) -> dict[str, Any]:
+def order_row(order: Order) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": order.id, "symbol": order.symbol, "side": order.side, "status": order.status, "quantity": plain(order.quantity),
         "filled_quantity": plain(order.filled), "leaves_quantity": plain(order.leaves),
@@ -103,7 +111,7 @@ def _history(state: State, account: str, held: Account | None) -> dict[str, Any]
     return found
 
 
-def _switch(latch: Latch) -> dict[str, Any]:
+def switch_row(latch: Latch) -> dict[str, Any]:
     found: dict[str, Any] = {"id": latch.switch, "scope": dict(latch.scope), "state": "tripped" if latch.tripped else "armed"}
     if latch.since_ns is not None:
         found["since"] = exact_instant(latch.since_ns)

@@ -14,6 +14,7 @@ from caplex.runtime.engine.reconciling import on_reconcile
 from caplex.runtime.engine.state import ZERO, Account, Past, Position, State
 from caplex.runtime.plan import Plan
 from caplex.runtime.reading import Unreadable, number
+from caplex.runtime.schema import Schema
 
 _ENVELOPE: Final = frozenset({"type", "id", "at", "venue_at", "tags", "mode"})
 
@@ -28,6 +29,7 @@ class Applied:
     """
 
     sections: set[str] = field(default_factory=set)
+    schema: Schema | None = None
     discrepancies: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     reservations: list[dict[str, Any]] = field(default_factory=list)
@@ -46,7 +48,7 @@ def at_of(state: State, event: Event, account: str) -> tuple[int, bool]:
 
 def apply(plan: Plan, state: State, event: Event) -> Applied:
     """Fold a fact into *state*. Intents, operator acts and policies are not facts; see `runtime.engine.machine`."""
-    applied = Applied()
+    applied = Applied(schema=plan.schema)
     if event.id is not None and event.type != "tick":
         known = (event.type, event.id)
         before = state.event_ids.get(known)
@@ -186,14 +188,14 @@ def _on_quote(state: State, event: Event, account: str, now: int, applied: Appli
     if before is not None and parse_instant(str(before["as_of"])) > parse_instant(row["as_of"]):
         applied.flag("older_quote", f"a quote of {key[1]} from {row['as_of']} came behind one from {before['as_of']}; the newer one stays")
         return
-    state.market[key] = row
+    state.set_quote(*key, row)
     applied.sections.add("market")
 
 
 def _on_instrument(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
     key = event.text("venue") or "", event.data["symbol"]
     told = {k: v for k, v in event.data.items() if k not in _ENVELOPE and k not in ("venue", "symbol", "account") and not k.startswith("x_")}
-    state.instruments[key] = {**state.instruments.get(key, {}), **told}
+    state.set_instrument(*key, {**state.instruments.get(key, {}), **told})
     applied.sections.add("instrument")
 
 
@@ -208,16 +210,24 @@ def _on_row(table: str, key: str, section: str) -> Callable[[State, Event, str, 
 
 
 def _on_input(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
-    name, values = event.data["name"], event.data["values"]
-    if isinstance(values, Mapping):
-        values = {**values, "as_of": event.text("as_of") or event.data["at"]}
-    key = event.text("key")
-    if key is None:
-        state.inputs = {**state.inputs, name: values}
+    """Each row says when it was read; one that does not was read when the event came."""
+    name, values, key = event.data["name"], event.data["values"], event.text("key")
+    at = event.text("as_of") or event.data["at"]
+    section = applied.schema.sections[name] if applied.schema is not None else None
+    keyed = section is not None and key is None and (section.shape == "row" or (section.shape == "list" and section.key is not None))
+    if keyed and isinstance(values, Mapping):
+        values = {each: _dated(row, at) for each, row in values.items()}
     else:
-        table = state.inputs.get(name)
-        state.inputs = {**state.inputs, name: {**(table if isinstance(table, dict) else {}), key: values}}
+        values = _dated(values, at)
+    table = state.inputs.get(name) if key is not None else None
+    state.inputs = {**state.inputs, name: values if key is None else {**(table if isinstance(table, dict) else {}), key: values}}
     applied.sections.add(name)
+
+
+def _dated(row: Any, at: str) -> Any:
+    if isinstance(row, list):
+        return [_dated(each, at) for each in row]
+    return {"as_of": at, **row} if isinstance(row, Mapping) else row
 
 
 def _on_counters(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
@@ -243,7 +253,7 @@ def _on_position(state: State, event: Event, account: str, now: int, applied: Ap
         ratio = event.number("ratio")
         price = before.average_price / ratio if ratio else before.average_price
     more = {**(before.more if before else {}), **{k: v for k, v in event.data.items() if k in trades.POSITION_FIELDS}}
-    trades.put_position(state, key, Position(quantity, price, now, more))
+    state.set_position(key, Position(quantity, price, now, more))
     applied.sections |= {"positions", "position"}
 
 

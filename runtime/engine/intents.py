@@ -9,11 +9,10 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import plain, sha256
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import facts, fold, trades
+from caplex.runtime.engine import fold, live, trades
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.state import Order, Past, Seen
-from caplex.runtime.facts import Facts
 from caplex.runtime.messages import default_message
 from caplex.runtime.ruling import Reason, Ruling, Trip, Verdict
 from caplex.runtime.texts import plain_value
@@ -34,7 +33,7 @@ def step(machine: Machine, event: Event) -> Step:
     state = machine.state
     assert event.id is not None
     intent = machine.named(event.data)
-    account = intent.get("account") if isinstance(intent.get("account"), str) else ""
+    account = account_of(intent)
     now, late = fold.at_of(state, event, account)
     applied = fold.Applied()
     fold.advance(machine.policy.plan, state, account, now, applied)
@@ -55,12 +54,17 @@ def step(machine: Machine, event: Event) -> Step:
     return Step("decision", told, decision)
 
 
+def account_of(intent: Mapping[str, Any]) -> str:
+    name = intent.get("account")
+    return name if isinstance(name, str) else ""
+
+
 def release(machine: Machine, hold: holds.Hold, now: int) -> Decision:
     """An intent whose hold was lifted is judged again, at the time of the approval, on what is known then."""
     state = machine.state
     before = state.seen[hold.intent_id]
     intent = dict(before.told["intent"])
-    account = intent.get("account") or ""
+    account = account_of(intent)
     fold.advance(machine.policy.plan, state, account, now, fold.Applied())
     state.account(account).last_ns = max(state.account(account).last_ns, now)
     used = holds.use(hold, intent_hash=before.hash, policy_hash=machine.policy.hash, now_ns=now)
@@ -75,8 +79,7 @@ def release(machine: Machine, hold: holds.Hold, now: int) -> Decision:
 
 
 def decide(machine: Machine, intent: Mapping[str, Any], account: str, now: int, *, approved: frozenset[str]) -> Decision:
-    given = Facts(facts.document(machine.policy.plan, machine.state, intent, now))
-    bound = machine.policy.bind(given)
+    bound = live.bind(machine.policy, machine.state, machine.desk, intent, account, now, machine.chain)
     if approved:
         bound.approved, bound.ints = approved, None
     return Decision.from_ruling(bound, *machine.policy.judge(bound))
@@ -138,7 +141,6 @@ def _reserve(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Map
         "reserved", ruling.quantity, Fraction(0), price=_price(intent), strategy=intent.get("strategy"), intent_id=intent["id"],
         client_order_id=intent["id"], reduce_only=intent.get("reduce_only") is True, expires_ns=lapse, reservation=name)
     trades.reserve(state, order)
-    state.by_client[intent["id"]] = name
     value = plain_value(unit * ruling.quantity if isinstance(unit, Fraction) else None)
     told["valid_until"] = format_instant(lapse)
     told["reservation"] = {"id": name, "quantity": plain(ruling.quantity), "notional": value.text if value else None,
@@ -234,7 +236,7 @@ def refusal(machine: Machine, event: Event, sys: str, *, now: int | None = None,
     policy, state = machine.policy, machine.state
     first = Reason(sys, "system", "SYS", "deny", severity="critical")
     ruling = Ruling(Verdict.DENY, None, Fraction(0), Fraction(0), None, None, (first,), outcome="DENY", decided_by=sys)
-    reason = {"rule": sys, "title": None, "kind": "system", "stage": "SYS", "code": None, "outcome": None, "severity": "critical", "effect": "deny",
+    reason: dict[str, Any] = {"rule": sys, "title": None, "kind": "system", "stage": "SYS", "code": None, "outcome": None, "severity": "critical", "effect": "deny",
               "message": default_message(first, ruling), "subject": {}, "observed": None, "comparison": None, "limit": None, "unit": None,
               "permitted": "0", "at": "n", "terms": {}, "limit_source": None, "source": None}
     return {

@@ -8,16 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Final
 
 from caplex.runtime import holds
-from caplex.runtime.canonical import sha256
+from caplex.runtime.canonical import sha256, sha256_bytes
 from caplex.runtime.clock import format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import facts, fold, intents
+from caplex.runtime.engine import admission, facts, fold, intents
 from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.engine.latches import Latches
+from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.state import State
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
@@ -56,6 +56,8 @@ class Machine:
         self.policy, self.roles, self.trust = policy, roles or Roles(), trust
         self.ttl_ns = ttl // timedelta(microseconds=1) * 1000
         self.state = State()
+        self.desk = Desk(policy.plan)
+        self.chain = sha256(["caplex.chain/1", policy.hash, policy.settings_hash])
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,10 +65,13 @@ class Machine:
         return Latches(self.policy.plan, self.state)
 
     def named(self, intent: Mapping[str, Any]) -> dict[str, Any]:
-        """*intent* with the only account that there is, if it names none."""
-        if intent.get("account") is None and len(self.state.accounts) == 1:
+        """*intent* with the only account that there is, if it names none; else with its account as events name it."""
+        account = intent.get("account")
+        if account is None and len(self.state.accounts) == 1:
             only = next(iter(self.state.accounts))
             return {**intent, "account": only} if only else dict(intent)
+        if isinstance(account, str):
+            return {**intent, "account": admission.normalised(self.policy.plan.schema, "account", account)}
         return dict(intent)
 
     def facts(self, intent: Mapping[str, Any], at_ns: int | None = None) -> dict[str, Any]:
@@ -82,18 +87,12 @@ class Machine:
         event = read_event(given)
         if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
             raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36")
-        if event.type == "input":
-            name = event.data["name"]
-            section = self.policy.plan.schema.sections.get(name)
-            if section is None or not section.inputs:
-                inputs = [each.name for each in self.policy.plan.schema.sections.values() if each.inputs]
-                near = get_close_matches(str(name), inputs, n=1)
-                raise EventError(f"input: /name is `{name}`; the policy has " + (f"`{near[0]}`" if near else ", ".join(inputs) or "no inputs"))
-        return event
+        return admission.admit(self.policy.plan.schema, event)
 
     def step(self, event: Event, *, subject: str | None = None) -> Step:
         """Take *event*. Deterministic: same state, same event, same answer."""
         self.state.seq += 1
+        self.chain = sha256_bytes(f"{self.chain} {event.data['at']} {event.hash}".encode())
         if event.type == "intent":
             return intents.step(self, event)
         if event.type in fold.FACTS:
@@ -245,7 +244,7 @@ class Machine:
 
     def activate(self, policy: Policy) -> None:
         """*policy* decides from here on. Windows, latches, reservations and high-water marks stay."""
-        self.policy = policy
+        self.policy, self.desk = policy, Desk(policy.plan)
         present = {rule.id for rule in policy.plan.rules if rule.kind == "switch"}
         for key in [key for key, latch in self.state.latches.items() if latch.switch not in present]:
             del self.state.latches[key]
@@ -254,9 +253,9 @@ class Machine:
         """A hash of the state's visible whole, to compare two folds."""
         state = self.state
         return sha256({
-            "seq": state.seq, "accounts": {name: facts._account(held) for name, held in sorted(state.accounts.items())},
-            "positions": [facts._position(key, row) for key, row in sorted(state.positions.items())],
-            "orders": [facts._order(order) for _, order in sorted(state.orders.items())],
+            "seq": state.seq, "accounts": {name: facts.account_row(held) for name, held in sorted(state.accounts.items())},
+            "positions": [facts.position_row(key, row) for key, row in sorted(state.positions.items())],
+            "orders": [facts.order_row(order) for _, order in sorted(state.orders.items())],
             "switches": self.latches().to_dict(max(state.now_ns, 0)), "obligations": sorted(state.obligations),
             "holds": {name: hold.stored() for name, hold in sorted(state.holds.items())},
             "seen": {name: seen.decision_id for name, seen in sorted(state.seen.items())},

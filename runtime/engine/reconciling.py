@@ -71,7 +71,7 @@ def on_reconcile(state: State, event: Event, account: str, now: int, applied: Ap
                          account=account, symbol=key[2], venue_holds=plain(there), engine_knew=plain(here))
             if adopt:
                 before = state.positions.get(key)
-                trades.put_position(state, key, Position(there, before.average_price if before else None, now, before.more if before else {}))
+                state.set_position(key, Position(there, before.average_price if before else None, now, before.more if before else {}))
     _orders(state, event, account, applied, adopt=adopt)
     held = state.account(account)
     if not applied.discrepancies or adopt:
@@ -122,8 +122,8 @@ def _orders(state: State, event: Event, account: str, applied: Applied, *, adopt
 
 def _adopt(state: State, row: Mapping[str, Any], account: str, known: Order | None, leaves: Fraction) -> None:
     if known is not None:
-        state.orders[known.id] = replace(known, status="open", quantity=known.filled + leaves, expires_ns=None)
+        state.set_order(replace(known, status="open", quantity=known.filled + leaves, expires_ns=None))
     elif isinstance(row.get("symbol"), str) and row.get("side") in ("buy", "sell"):
         side: Any = row["side"]
-        state.orders[row["id"]] = Order(row["id"], account, str(row.get("venue") or ""), row["symbol"], side, str(row.get("position_side") or ""),
-                                        "open", leaves, ZERO, client_order_id=row.get("client_order_id"), intent_id=row.get("intent_id"))
+        state.set_order(Order(row["id"], account, str(row.get("venue") or ""), row["symbol"], side, str(row.get("position_side") or ""),
+                              "open", leaves, ZERO, client_order_id=row.get("client_order_id"), intent_id=row.get("intent_id")))

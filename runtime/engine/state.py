@@ -163,6 +163,61 @@ class State:
     obligations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those that nobody has acknowledged as done."""
 
+    # By account and symbol, so that a decision costs the same with 20 or 500 positions. Kept by the four methods below.
+    held: dict[str, dict[str, dict[Key, Position]]] = field(default_factory=dict)
+    working: dict[str, dict[str, dict[str, Order]]] = field(default_factory=dict)
+    """Orders that may still fill."""
+    quotes: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """By symbol, then by venue."""
+    details: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Instruments, by symbol, then by venue."""
+    moved: dict[str, set[str]] = field(default_factory=dict)
+    """By account: symbols whose exposure or value may have changed since the totals were last taken; see `ledger`."""
+
+    def set_position(self, key: Key, position: Position) -> None:
+        """What is held under *key*; nothing, if the quantity is 0."""
+        rows = self.held.setdefault(key[0], {}).setdefault(key[2], {})
+        if position.quantity == 0:
+            self.positions.pop(key, None)
+            rows.pop(key, None)
+        else:
+            self.positions[key] = rows[key] = position
+        self.moved.setdefault(key[0], set()).add(key[2])
+
+    def set_order(self, order: Order, old: str | None = None) -> None:
+        """*order* under its id, in the place of the one that was called *old*."""
+        before = self.orders.pop(old, None) if old is not None and old != order.id else self.orders.get(order.id)
+        if before is not None:
+            self.working.get(before.account, {}).get(before.symbol, {}).pop(before.id, None)
+            self.moved.setdefault(before.account, set()).add(before.symbol)
+        self.orders[order.id] = order
+        if order.status in FLOWING:
+            self.working.setdefault(order.account, {}).setdefault(order.symbol, {})[order.id] = order
+        self.moved.setdefault(order.account, set()).add(order.symbol)
+        if order.intent_id:
+            self.by_intent[order.intent_id] = order.id
+        if order.client_order_id:
+            self.by_client[order.client_order_id] = order.id
+
+    def drop_order(self, order: Order) -> None:
+        """The order goes, because another one has taken its place."""
+        self.orders.pop(order.id, None)
+        self.working.get(order.account, {}).get(order.symbol, {}).pop(order.id, None)
+        self.moved.setdefault(order.account, set()).add(order.symbol)
+
+    def set_quote(self, venue: str, symbol: str, row: Mapping[str, Any]) -> None:
+        self.market[venue, symbol] = self.quotes.setdefault(symbol, {})[venue] = row
+        self._revalue(symbol)
+
+    def set_instrument(self, venue: str, symbol: str, row: Mapping[str, Any]) -> None:
+        self.instruments[venue, symbol] = self.details.setdefault(symbol, {})[venue] = row
+        self._revalue(symbol)
+
+    def _revalue(self, symbol: str) -> None:
+        for account in self.accounts:
+            if symbol in self.held.get(account, ()) or symbol in self.working.get(account, ()):
+                self.moved.setdefault(account, set()).add(symbol)
+
     def account(self, name: str) -> Account:
         found = self.accounts.get(name)
         if found is None:
@@ -179,8 +234,8 @@ class State:
         return self.histories.setdefault(account, {}).setdefault(section, deque())
 
     def flowing(self, account: str) -> Iterator[Order]:
-        """Orders of *account* that may still fill, reservations among them, in the order in which they came."""
-        return (order for order in self.orders.values() if order.account == account and order.status in FLOWING)
+        """Orders of *account* that may still fill, reservations among them."""
+        return (order for orders in self.working.get(account, {}).values() for order in orders.values())
 
     def find_order(self, order_id: str | None, client: str | None, intent: str | None) -> Order | None:
         """By the venue's id, else the client's, else the intent's."""

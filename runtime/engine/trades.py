@@ -20,17 +20,10 @@ POSITION_FIELDS: Final = frozenset({"strategy", "sector", "regime", "opened_at",
 OVER: Final = frozenset({"filled", "cancelled", "rejected", "expired"})
 
 
-def put_position(state: State, key: Key, position: Position) -> None:
-    if position.quantity == 0:
-        state.positions.pop(key, None)
-    else:
-        state.positions[key] = position
-
-
 def close(state: State, order: Order, status: str, applied: Applied) -> Order:
     """The order, or the reservation, is over: its room is free. It stays known, for fills that come late."""
     ended = replace(order, status=status, expires_ns=None)
-    state.orders[order.id] = ended
+    state.set_order(ended)
     tell(ended, applied)
     applied.sections.add("orders")
     return ended
@@ -44,9 +37,7 @@ def tell(order: Order, applied: Applied) -> None:
 
 def reserve(state: State, order: Order) -> None:
     """Take room for an approved intent. What the intent replaces goes: its order, or its reservation."""
-    state.orders[order.id] = order
-    if order.intent_id:
-        state.by_intent[order.intent_id] = order.id
+    state.set_order(order)
 
 
 # ── what the venue says ───────────────────────────────────────────────────────────────────────────────
@@ -75,20 +66,9 @@ def on_order(state: State, event: Event, account: str, now: int, applied: Applie
         known, id=event.text("order_id") or known.id, status=status, quantity=max(quantity, filled), filled=filled, price=price,
         client_order_id=event.text("client_order_id") or known.client_order_id, intent_id=event.text("intent_id") or known.intent_id,
         strategy=event.text("strategy") or known.strategy, oco=event.text("oco") or known.oco, expires_ns=None)
-    _put(state, known.id, moved)
+    state.set_order(moved, known.id)
     tell(moved, applied)
     applied.sections.add("orders")
-
-
-def _put(state: State, old: str, order: Order) -> None:
-    """Under its new id, in its old place: the order of the rows does not matter, and memory does not grow."""
-    if old != order.id:
-        state.orders.pop(old, None)
-    state.orders[order.id] = order
-    if order.intent_id:
-        state.by_intent[order.intent_id] = order.id
-    if order.client_order_id:
-        state.by_client[order.client_order_id] = order.id
 
 
 def _unknown_order(event: Event, account: str, applied: Applied) -> Order | None:
@@ -135,7 +115,7 @@ def _count(state: State, order: Order | None, quantity: Fraction, event: Event, 
     if order.status in OVER and order.status != "filled":
         applied.flag("late_fill", f"fill {event.id} came after order {order.id} had ended as {order.status}", order_id=order.id)
     status = order.status if order.status in OVER else "filled" if filled >= order.quantity else "partially_filled"
-    _put(state, order.id, replace(order, filled=filled, quantity=max(order.quantity, filled), status=status, expires_ns=None))
+    state.set_order(replace(order, filled=filled, quantity=max(order.quantity, filled), status=status, expires_ns=None))
     tell(state.orders[order.id], applied)
 
 
@@ -155,7 +135,7 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
     if order is not None:
         filled = max(ZERO, order.filled - old + new)
         # A bust does not bring the order back to life: whether it still works is for the venue to say.
-        _put(state, order.id, replace(order, filled=filled))
+        state.set_order(replace(order, filled=filled))
     state.fills[corrects] = {**first, "quantity": event.data["quantity"], "price": event.data["price"], "side": event.data["side"]}
     past = state.past(account, "fills")
     for index, each in enumerate(past):
@@ -186,7 +166,7 @@ def _trade(state: State, key: Key, side: str, quantity: Fraction, price: Fractio
     more = dict(before.more) if before is not None and held != 0 else {}
     if event.text("strategy") is not None and "strategy" not in more:
         more["strategy"] = event.text("strategy")
-    put_position(state, key, Position(after, average, now, more))
+    state.set_position(key, Position(after, average, now, more))
 
 
 def _fee(state: State, account: str, event: Event) -> None:
@@ -210,9 +190,9 @@ def on_replace(state: State, event: Event, account: str, now: int, applied: Appl
                     price=event.text("limit_price") or old.price, intent_id=event.text("intent_id") or old.intent_id,
                     status=old.status if old.status in FLOWING else "open")
     if claimed is not None and claimed.id != old.id:  # the reservation of the replacing intent is this order from now on
-        state.orders.pop(claimed.id, None)
+        state.drop_order(claimed)
         moved = replace(moved, reservation=claimed.reservation)
-    _put(state, old.id, moved)
+    state.set_order(moved, old.id)
     tell(moved, applied)
     applied.sections.add("orders")
 

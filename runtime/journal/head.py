@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from caplex.runtime.journal.trouble import JournalTrouble
 
@@ -18,8 +18,7 @@ _FORM: Final = re.compile(
     rb'\{"hash":"([0-9a-f]{64})","journal":"(j-[0-9a-f]{16})","offset":"([0-9]{20})","schema":"caplex\.head/1","seq":"([0-9]{20})"\}\n')
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """The last line of a journal: its number, its hash, the offset after its newline."""
 
     seq: int

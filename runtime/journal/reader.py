@@ -55,9 +55,9 @@ def query(path: str | Path, *, intent: str | None = None, decision: str | None =
     wanted = {"intent_id": intent, "decision_id": decision, "verdict": verdict, "symbol": symbol, "strategy": strategy}
     fields = {name: value for name, value in wanted.items() if value is not None}
     # Most lines are ruled out by a look at their bytes, which costs less than reading them.
-    needles = [json.dumps(value).encode("ascii") for value in (*fields.values(), *([rule] if rule is not None else []))]
+    needles = [json.dumps(value) for value in (*fields.values(), *([rule] if rule is not None else []))]
     for record in read(path, skip_torn=True, wait=wait):
-        if record.kind != "decision" or not all(needle in record.raw for needle in needles):
+        if record.kind != "decision" or not all(needle in record.text for needle in needles):
             continue
         if (start is not None or end is not None) and not _within(record, start, end):
             continue
@@ -93,9 +93,9 @@ def find(path: str | Path, id: str) -> Record | None:
     Raises:
         JournalTrouble: as `read` does. A last line that is not whole ends the search.
     """
-    needle, latest = json.dumps(id).encode("ascii"), None
+    needle, latest = json.dumps(id), None
     for record in read(path, skip_torn=True):
-        if record.kind != "decision" or needle not in record.raw or not isinstance(record.body, Mapping):
+        if record.kind != "decision" or needle not in record.text or not isinstance(record.body, Mapping):
             continue
         if record.body.get("decision_id") == id:
             return record

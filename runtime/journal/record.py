@@ -28,24 +28,25 @@ KIND: Final = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
 # Nothing before the body can hold a quote, and what comes after it has one form only, read from the end: the body, which may
 # hold any text, cannot pass for the rest.
 _FRAME: Final = re.compile(
-    rb'\{"at":(null|"' + AT.pattern.encode() + rb'"),"body":(.*),"hash":"([0-9a-f]{64})",'
-    rb'("kind":"(' + KIND.pattern.encode() + rb')","prev":"([0-9a-f]{64})","seq":(0|[1-9][0-9]{0,17})\})', re.DOTALL)
+    r'\{"at":(?:null|"(' + AT.pattern + r')"),"body":(.*),"hash":"([0-9a-f]{64})",'
+    r'("kind":"(' + KIND.pattern + r')","prev":"([0-9a-f]{64})","seq":(0|[1-9][0-9]{0,17})\})', re.DOTALL | re.ASCII)
 MOST_BYTES: Final = 64 * 2**20  # of one line
 
 
 class Record:
-    """One line, whole and with its own hash right. The body is read when it is asked for."""
+    """One line, whole and with its own hash right. The body is read when it is asked for; *text* is its JSON."""
 
-    __slots__ = ("_body", "at", "end", "hash", "kind", "line", "prev", "raw", "seq")
+    __slots__ = ("_body", "at", "end", "hash", "kind", "line", "prev", "seq", "text")
+    at: str | None
+    hash: str
+    kind: str
+    prev: str
+    text: str
 
-    def __init__(self, line: int, end: int, found: re.Match[bytes]) -> None:
-        at, self.raw, digest, _, kind, prev, seq = found.groups()
+    def __init__(self, line: int, end: int, found: re.Match[str]) -> None:
         self.line = line
         self.end = end
-        self.at: str | None = None if at == b"null" else at[1:-1].decode("ascii")
-        self.hash: str = digest.decode("ascii")
-        self.kind: str = kind.decode("ascii")
-        self.prev: str = prev.decode("ascii")
+        self.at, self.text, self.hash, _, self.kind, self.prev, seq = found.groups()
         self.seq = int(seq)
         self._body: Any = _UNREAD
 
@@ -58,7 +59,7 @@ class Record:
         """
         if self._body is _UNREAD:
             try:
-                self._body = read_body(self.raw)
+                self._body = read_body(self.text)
             except ValueError as error:
                 raise JournalTrouble("broken", f"line {self.line} holds a body that is no canonical JSON: {error}") from None
         return self._body
@@ -96,13 +97,17 @@ def encode(body: Any) -> str:
     if not _plain(body, 0):
         body = _reduced(body, 0)
     try:
-        text = "".join(_CHUNKS(body, 0)) if _CHUNKS else _ENCODER.encode(body)
+        text = _text(body)
     except ValueError as error:  # Python writes no whole number of more than 4 300 digits
         raise NotCanonical(str(error)) from None
     if "\\ud" in text:
         # Two halves of one character, kept apart in memory, are one once they are read: its place among the keys may change.
         text = _ENCODER.encode(json.loads(text))
     return text
+
+
+def _text(value: Any) -> str:
+    return "".join(_CHUNKS(value, 0)) if _CHUNKS else _ENCODER.encode(value)
 
 
 def _plain(value: Any, depth: int) -> bool:
@@ -164,30 +169,38 @@ def write(seq: int, prev: str, kind: str, at: str | None, body: str) -> tuple[st
 
 def parse(raw: bytes, line: int, end: int) -> tuple[Record, str] | None:
     """The record in *raw*, a line without its newline, and the hash that it should have; None if it has not the form."""
-    found = _FRAME.fullmatch(raw)
+    try:
+        found = _FRAME.fullmatch(raw.decode("ascii"))
+    except UnicodeDecodeError:
+        return None
     if found is None:
         return None
-    return Record(line, end, found), sha256(raw[: found.end(2) + 1] + found[4]).hexdigest()
+    return Record(line, end, found), sha256(raw[: found.end(2) + 1] + raw[found.start(4) :]).hexdigest()
 
 
 def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text[:40]} is no whole number, and decimals are texts")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+_SCAN: Final = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse).scan_once  # type: ignore[attr-defined]
 
 
-def read_body(raw: bytes) -> Any:
+def read_body(text: str) -> Any:
     """The value of an encoded body. Raises ValueError."""
     try:
-        return _DECODER.decode(raw.decode("ascii"))
+        value, end = _SCAN(text, 0)
+    except StopIteration:
+        raise ValueError("not JSON") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if end != len(text):
+        raise ValueError("something stands after it")
+    return value
 
 
 def is_canonical(record: Record) -> bool:
     """Whether the body is the one text of what it says."""
     try:
-        return encode(read_body(record.raw)).encode("ascii") == record.raw
-    except ValueError:
+        return _text(read_body(record.text)) == record.text
+    except (ValueError, RecursionError):
         return False

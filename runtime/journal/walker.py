@@ -70,7 +70,11 @@ class Walker:
         held: bytes | None = None
         for raw in self._raw_lines():
             if held is not None:
-                yield from self._line(held, is_last=False)
+                good = self._good(held)
+                if good is not None:
+                    yield good
+                else:
+                    yield from self._line(held, is_last=False)
             held = raw
             if self._wait is not None:  # whoever waits for lines wants each at once
                 yield from self._line(raw, is_last=False)
@@ -109,6 +113,23 @@ class Walker:
                 return
 
     # ── one line ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _good(self, raw: bytes) -> Record | None:
+        """The record of a line with which nothing is wrong, as nearly every one is; None where more must be asked."""
+        end = self.end + len(raw)
+        found = parse(raw[:-1], self.lines + 1, end)
+        if found is None or self._loose or self._either or not self.lines:
+            return None
+        record, digest = found
+        before = self.last
+        if record.hash != digest or record.prev != before.hash or record.seq != before.seq + 1 or (self._exact and not is_canonical(record)):
+            return None
+        self.lines += 1
+        self.end = end
+        self.last = Mark(record.seq, digest, end)
+        if not self.met:
+            self._meet_head(digest)
+        return record
 
     def _line(self, raw: bytes, *, is_last: bool) -> Iterator[Record | Problem]:
         number = self.lines + 1

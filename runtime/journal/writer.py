@@ -165,13 +165,10 @@ class Journal:
         Raises:
             JournalTrouble: *body* is no JSON (floats are none), or the journal cannot be written.
         """
-        self._usable()
+        if self._trouble is not None:
+            raise self._refusal()
         if kind not in self._kinds:
-            if KIND.fullmatch(kind) is None:
-                raise JournalTrouble("body", f"`{kind}` is no kind of record: small letters and `_`")
-            if kind in ("open", "head"):
-                raise JournalTrouble("body", f"a record `{kind}` is written by the journal itself")
-            self._kinds.add(kind)
+            self._check_kind(kind)
         if at is not None and at != self._at:
             if AT.fullmatch(at) is None:
                 raise JournalTrouble("body", f"`{at}` is no time of a record: 2026-01-05T15:00:00.000000Z")
@@ -183,6 +180,13 @@ class Journal:
         if self.durability == "each" or len(self._buffer) >= _MOST_BUFFERED:
             self.flush()
         return seq
+
+    def _check_kind(self, kind: str) -> None:
+        if KIND.fullmatch(kind) is None:
+            raise JournalTrouble("body", f"`{kind}` is no kind of record: small letters and `_`")
+        if kind in ("open", "head"):
+            raise JournalTrouble("body", f"a record `{kind}` is written by the journal itself")
+        self._kinds.add(kind)
 
     def _encode(self, kind: str, body: Any) -> str:
         try:

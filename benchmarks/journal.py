@@ -1,0 +1,132 @@
+"""How fast a journal is written, read and verified, as lines a second and against the bare system call.
+
+Written are the events of a desk, 240 bytes of body each. `encode + chain + write` hands 64 lines to the system at once;
+`a flush each` asks for every line, as an engine does that answers one intent after the other. Then a journal of a million
+lines is read and verified, and the memory that this takes is shown.
+
+    python benchmarks/journal.py [--lines N] [--long N] [--rounds N] [--folder DIR]
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from caplex.runtime.journal import Journal, read, verify
+
+AT = "2026-01-05T15:00:00.000000Z"
+GOAL = 270_000  # lines a second: encode, sha256, write
+HEADER = {"policy": {"name": "bench", "version": "1", "hash": "sha256:0", "settings_hash": "sha256:0"}, "engine": "caplex"}
+
+
+def event(number: int) -> dict[str, Any]:
+    return {"type": "intent", "id": f"i-{number}", "at": AT, "account": "acct-1", "venue": "alpaca", "strategy": "momentum", "symbol": "AAPL",
+            "side": "buy", "action": "open", "quantity": "300", "order_type": "limit", "limit_price": "200.00", "confidence": "0.85"}
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    start = perf_counter()
+    work()
+    return count / (perf_counter() - start)
+
+
+def bare(path: Path, lines: list[bytes], at_once: int, sync: bool) -> None:
+    """The same bytes with nothing but the system call."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for start in range(0, len(lines), at_once):
+        os.write(fd, b"".join(lines[start : start + at_once]))
+        if sync:
+            os.fdatasync(fd)
+    os.close(fd)
+
+
+def journalled(path: Path, events: Iterable[dict[str, Any]], durability: Any, at_once: int) -> None:
+    with Journal.open(path, header=HEADER, durability=durability) as journal:
+        for number, body in enumerate(events, start=1):
+            journal.append("event", AT, body)
+            if number % at_once == 0:
+                journal.flush()
+
+
+def middle(rates: list[float]) -> str:
+    return f"{statistics.median(rates):>11,.0f}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--lines", type=int, default=100_000)
+    parser.add_argument("--long", type=int, default=1_000_000, help="lines of the journal that is read")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", help="on the disk that is asked about; a temporary one by default")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        writing(Path(folder), given.lines, given.rounds)
+        reading(Path(folder), given.long)
+    return 0
+
+
+def writing(folder: Path, count: int, rounds: int) -> None:
+    events = [event(number) for number in range(count)]
+    journalled(folder / "lines", events, "os", 64)
+    lines = (folder / "lines").read_bytes().splitlines(keepends=True)[1:]
+    print(f"{'writing':34}{'lines/s':>11}{'write() alone':>15}{'ratio':>8}")
+    for name, durability, at_once, share in (
+            ("os, 64 lines a flush", "os", 64, 1), ("group, 64 lines a flush", "group", 64, 20), ("os, a flush each", "os", 1, 1),
+            ("group, a flush each", "group", 1, 20), ("each", "each", 1, 100)):
+        ours, theirs = [], []
+        few = max(100, count // share)
+        syncs = durability == "each" or (durability == "group" and at_once == 64)
+        for number in range(rounds):
+            path = folder / f"{name}-{number}"
+            ours.append(rate(few, partial(journalled, path, events[:few], durability, at_once)))
+            theirs.append(rate(few, partial(bare, path.with_suffix(".bare"), lines[:few], at_once, syncs)))
+            for left in folder.glob(f"{name}*"):
+                left.unlink()
+        ratio = statistics.median(bareness / our for our, bareness in zip(ours, theirs, strict=True))
+        print(f"{name:34}{middle(ours)}{middle(theirs):>15}{ratio:>8.1f}")
+    print(f"goal for encode, sha256 and write: {GOAL:,} lines/s")
+
+
+def reading(folder: Path, count: int) -> None:
+    path = folder / "long"
+    journalled(path, (event(number) for number in range(count)), "os", 1024)
+    size = path.stat().st_size
+
+    def bytes_alone() -> None:
+        with path.open("rb") as file:
+            while file.read(2**20):
+                pass
+
+    def bodies() -> None:
+        for record in read(path):
+            assert record.body is not None
+
+    print(f"\nreading {count:,} lines, {size / 2**20:.0f} MiB{'':8}lines/s")
+    for name, work in (("read() alone", bytes_alone), ("read, chain alone", lambda: sum(1 for _ in read(path))), ("read, bodies too", bodies),
+                       ("verify", lambda: verify(path).ok or sys.exit("the journal does not verify"))):
+        print(f"{name:34}{rate(count, work):>11,.0f}")
+    few = min(count, 50_000)
+    short = folder / "short"
+    journalled(short, (event(number) for number in range(few // 10)), "os", 1024)
+    peaks = {}
+    for label, journal in ((few // 10, short), (count, path)):
+        tracemalloc.start()
+        for number, record in enumerate(read(journal)):
+            if number >= few * 2:  # tracing is slow; what grows has grown by then
+                break
+            assert record.seq == number
+        peaks[label] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    print("memory at its highest: " + ", ".join(f"{peak / 2**20:.1f} MiB over {min(label, few * 2):,} lines" for label, peak in peaks.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

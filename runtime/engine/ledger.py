@@ -1,0 +1,107 @@
+"""Totals over all positions and orders of one account, kept up to date symbol by symbol.
+
+A decision must not walk over five hundred positions to learn the gross exposure. What has moved since the last decision is
+taken out of the totals and put in again; that every held price is fresh is known from the oldest of their stamps. Where
+anything is unusual (a price that cannot be used, a currency that is converted) the totals say so, and the rows are walked.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from caplex.runtime.book import Exposure
+from caplex.runtime.values import Unknown
+
+ZERO: Final = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one symbol adds. Money, exact; *usable*: it can be added up, whoever asks."""
+
+    gross: Fraction = ZERO
+    up: Fraction = ZERO
+    down: Fraction = ZERO
+    held_gross: Fraction = ZERO
+    held_net: Fraction = ZERO
+    holds: bool = False
+    commits: bool = False
+    usable: bool = True
+    stamp_ns: int | None = None
+
+
+NOTHING: Final = Part()
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Totals of an account: worst-case gross, net if all buys or all sells fill, what is held, and how many symbols."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    gross: Fraction = ZERO
+    up: Fraction = ZERO
+    down: Fraction = ZERO
+    held_gross: Fraction = ZERO
+    held_net: Fraction = ZERO
+    holding: int = 0
+    committed: int = 0
+    unusable: int = 0
+    _stamps: list[tuple[int, str]] = field(default_factory=list)
+
+    def part(self, symbol: str) -> Part:
+        return self.parts.get(symbol, NOTHING)
+
+    def put(self, symbol: str, part: Part) -> None:
+        """*part* in the place of what the symbol added before."""
+        before = self.parts.get(symbol, NOTHING)
+        if part == NOTHING:
+            self.parts.pop(symbol, None)
+        else:
+            self.parts[symbol] = part
+        self.gross += part.gross - before.gross
+        self.up += part.up - before.up
+        self.down += part.down - before.down
+        self.held_gross += part.held_gross - before.held_gross
+        self.held_net += part.held_net - before.held_net
+        self.holding += part.holds - before.holds
+        self.committed += part.commits - before.commits
+        self.unusable += before.usable - part.usable
+        if part.stamp_ns is not None and part.stamp_ns != before.stamp_ns:
+            heappush(self._stamps, (part.stamp_ns, symbol))
+            if len(self._stamps) > 64 + 4 * len(self.parts):  # quotes come faster than decisions
+                self._stamps = sorted((each.stamp_ns, name) for name, each in self.parts.items() if each.stamp_ns is not None)
+
+    def oldest_ns(self) -> int | None:
+        """The oldest stamp of a price that the totals rest on."""
+        while self._stamps:
+            stamp, symbol = self._stamps[0]
+            if self.part(symbol).stamp_ns == stamp:
+                return stamp
+            heappop(self._stamps)
+        return None
+
+
+def part_of(found: list[Exposure], stamp_ns: int | None, *, usable: bool) -> Part:
+    """What the exposures of one symbol add up to."""
+    gross: Any = ZERO
+    up: Any = ZERO
+    down: Any = ZERO
+    held_gross: Any = ZERO
+    held_net: Any = ZERO
+    holds = commits = False
+    for each in found:
+        gross = gross + each.worst()
+        up = up + each.times_value(each.quantity + each.buys)
+        down = down + each.times_value(each.quantity - each.sells)
+        money = each.times_value(each.quantity)
+        held_gross = held_gross + (money if isinstance(money, Unknown) else abs(money))
+        held_net = held_net + money
+        holds = holds or each.quantity != 0
+        commits = commits or each.quantity != 0 or each.buys != 0 or each.sells != 0
+    if not commits:
+        return NOTHING
+    if not usable or any(isinstance(value, Unknown) for value in (gross, up, down, held_gross, held_net)):
+        return Part(holds=holds, commits=commits, usable=False)
+    return Part(gross, up, down, held_gross, held_net, holds, commits, stamp_ns=stamp_ns)

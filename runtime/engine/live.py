@@ -1,0 +1,309 @@
+"""The state, read as a policy reads a facts document, without writing the document.
+
+`facts.document` says the same at length; that both agree is what the tests of the engine hold. Here only the rows that a
+decision asks for are made, and totals over the whole book come from the ledger.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from caplex.runtime.bind import Bound
+from caplex.runtime.book import Book, exposures
+from caplex.runtime.clock import NotATime, exact_instant, parse_instant
+from caplex.runtime.engine import facts
+from caplex.runtime.engine.ledger import Ledger, part_of
+from caplex.runtime.engine.state import State
+from caplex.runtime.facts import Facts, World
+from caplex.runtime.layout import EVENT_TYPES, PLACES, Entry, Layout, pointer
+from caplex.runtime.plan import Plan
+from caplex.runtime.policy import Policy
+from caplex.runtime.rows import Row
+from caplex.runtime.schema import SectionSpec
+from caplex.runtime.switches import Switches
+from caplex.runtime.values import Unknown, merge, unknown
+
+ZERO = Fraction(0)
+_RARE = ("strategy", "venue", "fx", "session")
+
+
+class LiveFacts(Facts):
+    """What a decision of the engine rests on: the intent, the time, and the state, named by the hash of all that led to it."""
+
+    __slots__ = ("_chain",)
+
+    def __init__(self, document: Mapping[str, Any], chain: str) -> None:
+        super().__init__(document)
+        self._chain = chain
+
+    @property
+    def hash(self) -> str | None:
+        return self._chain
+
+
+class Desk:
+    """What is kept between decisions: totals by account, and sections that seldom change, laid out once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.ledgers: dict[str, Ledger] = {}
+        self._laid: dict[str, tuple[Any, Layout]] = {}
+        price = plan.schema.field("market", "price")
+        self.fresh_ns = price.fresh_ns if price is not None else 0
+
+    def laid_out(self, name: str, document: Mapping[str, Any]) -> Layout:
+        """The layout of one part of the facts, made anew only when the part was replaced."""
+        kept = self._laid.get(name)
+        if kept is None or kept[0] != document:
+            kept = self._laid[name] = (dict(document), Layout(self.plan.schema, {"intent": {}, **document}))
+        return kept[1]
+
+    def ledger(self, world: LiveWorld) -> Ledger:
+        """The totals of the world's account, with everything that has moved."""
+        account = world.account_name
+        found = self.ledgers.get(account)
+        moved = world.state.moved.get(account)
+        if found is None:
+            found = self.ledgers[account] = Ledger()
+            moved = {*world.state.held.get(account, ()), *world.state.working.get(account, ())}
+        if moved:
+            for symbol in sorted(moved):
+                self._refresh(found, world, symbol)
+            world.state.moved[account] = set()
+        return found
+
+    def _refresh(self, ledger: Ledger, world: LiveWorld, symbol: str) -> None:
+        positions, orders = world.of_symbol("positions", symbol), world.of_symbol("orders", symbol)
+        stamps, usable = [], True
+        for row in (*positions, *orders):
+            quote = world.quote(symbol, row.entry.keys.get("venue"))
+            details = world.details(symbol, row.entry.keys.get("venue"))
+            if not isinstance(quote, Row) or isinstance(details, Unknown):
+                usable = False
+                continue
+            if isinstance(details, Row) and details.entry.data.get("currency") not in (None, world.currency):
+                usable = False  # the rate has a stamp of its own
+            stamp = _stamp(quote)
+            usable = usable and (stamp is not None or not self.fresh_ns)
+            stamps.append(stamp)
+        found = exposures(positions, orders, lambda row: world.unit_value(symbol, row.entry.keys.get("venue")))
+        known = [stamp for stamp in stamps if stamp is not None]
+        ledger.put(symbol, part_of(found, min(known) if known and self.fresh_ns else None, usable=usable))
+
+    def is_sound(self, ledger: Ledger, now: int) -> bool:
+        """May the totals be used: is every price in them usable still?"""
+        if ledger.unusable:
+            return False
+        oldest = ledger.oldest_ns()
+        return oldest is None or now - oldest <= self.fresh_ns
+
+
+def _stamp(row: Row) -> int | None:
+    try:
+        return parse_instant(str(row.entry.data.get("as_of")))
+    except NotATime:
+        return None
+
+
+def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], account: str, now: int, chain: str) -> Bound:
+    """*policy*'s readings for *intent* on *state*."""
+    document = {"now": exact_instant(now), "intent": {name: value for name, value in intent.items() if name != "type"}}
+    world = LiveWorld(policy.plan, state, desk, document, account)
+    given = LiveFacts(document, chain)
+    bound = Bound(policy.plan, document, world=world, book=LiveBook(world))
+    bound.policy, bound.facts, bound.names = policy, given, policy.names
+    given.bound[policy] = bound
+    return bound
+
+
+class LiveWorld(World):
+    """The world as the engine knows it, for one intent."""
+
+    def __init__(self, plan: Plan, state: State, desk: Desk, document: Mapping[str, Any], account: str) -> None:
+        header = plan.header
+        super().__init__(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
+        self.state, self.desk, self.account_name = state, desk, account
+        held = state.accounts.get(account)
+        self._layout.accounts = {account: facts.account_row(held)} if held is not None and held.fields else {}
+        self._layout.counters = state.counters
+        self._layout.history = {"events": []}
+        self._layout.tables = _Tables(self, self._layout.tables)
+        self._switches = Switches([facts.switch_row(latch) for latch in state.latches.values()], self.claim)
+        self._own_rows: dict[tuple[str, str], list[Row]] = {}
+
+    # ── rows by key ──────────────────────────────────────────────────────────────────────────────────
+
+    def of_symbol(self, section: str, symbol: str) -> list[Row]:
+        """Positions, or orders in flight, of the account in one symbol."""
+        known = self._own_rows.get((section, symbol))
+        if known is None:
+            spec, account = self.schema.sections[section], self.account_name
+            if section == "orders":
+                known = [Row(self, spec, Entry(facts.order_row(order), pointer("orders", order.id), _keys(
+                    (order.account, order.venue, order.symbol, order.position_side)))) for order in self.state.working.get(account, {}).get(symbol, {}).values()]
+            else:
+                known = [Row(self, spec, Entry(facts.position_row(key, row), pointer("positions", symbol), _keys(key)))
+                         for key, row in self.state.held.get(account, {}).get(symbol, {}).items()]
+            self._own_rows[section, symbol] = known
+        return known
+
+    def mine(self, section: str) -> list[Row] | Unknown:
+        account, symbol = self.claim("account"), self.claim("symbol")
+        if isinstance(account, Unknown):
+            return account
+        if not isinstance(symbol, str):
+            return symbol if isinstance(symbol, Unknown) else unknown("SYS-001", "/intent/symbol", "missing")
+        return self._narrowed(section, self.of_symbol("orders" if section == "orders" else section, symbol))
+
+    def _by_key(self, spec: SectionSpec) -> dict[str, list[Row]]:
+        if spec.name in ("market", "instrument"):
+            return _Quoted(self, spec)
+        return super()._by_key(spec)
+
+    def quote(self, symbol: str, venue: str | None) -> Row | Unknown | None:
+        return self._of_key(self.schema.sections["market"], symbol, venue)
+
+    def details(self, symbol: str, venue: str | None) -> Row | Unknown | None:
+        return self._of_key(self.schema.sections["instrument"], symbol, venue)
+
+    # ── histories ────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def complete_from(self) -> Any:
+        held = self.state.accounts.get(self.account_name)
+        if held is None or held.complete_from_ns is None:
+            return unknown("SYS-007", "/history/complete_from", "incomplete", "", "an instant, 2026-01-05T15:00:00Z")
+        return Fraction(held.complete_from_ns)
+
+    def events(self, kind: str, since_ns: Fraction | int | None) -> list[Row] | Unknown:
+        section = EVENT_TYPES.get(kind, "order_events" if kind == "orders" else kind)
+        if since_ns is not None:
+            lost = self._incomplete(since_ns)
+            if lost is not None:
+                return lost
+        spec, keys = self.schema.sections[section], {"account": self.account_name} if self.account_name else {}
+        found: list[Row] = []
+        for past in reversed(self.state.histories.get(self.account_name, {}).get(section, ())):
+            if since_ns is not None and past.at_ns < since_ns:
+                break
+            row = Row(self, spec, Entry(past.row, "/history/events", {**keys, **({"venue": past.row["venue"]} if past.row.get("venue") else {})}))
+            row._cells["at"] = Fraction(past.at_ns)
+            found.append(row)
+        found.reverse()
+        return found
+
+
+class _Quoted(dict[str, list[Row]]):
+    """Quotes or instruments by symbol, made when asked for."""
+
+    def __init__(self, world: LiveWorld, spec: SectionSpec) -> None:
+        super().__init__()
+        self.world, self.spec = world, spec
+        self.rows = world.state.quotes if spec.name == "market" else world.state.details
+
+    def get(self, symbol: str, default: Any = ()) -> Any:  # type: ignore[override]
+        found = self.rows.get(symbol)
+        if not found:
+            return default
+        place = pointer(PLACES.get(self.spec.name, self.spec.name), symbol)
+        return [Row(self.world, self.spec, Entry(row, place, {"symbol": symbol, **({"venue": venue} if venue else {})})) for venue, row in found.items()]
+
+
+class _Tables(dict[str, Any]):
+    """Entries by section, laid out when asked for: a policy seldom looks at all rows of anything."""
+
+    def __init__(self, world: LiveWorld, given: Mapping[str, Any]) -> None:
+        super().__init__({"intent": given.get("intent")})
+        self.world = world
+
+    def __missing__(self, section: str) -> list[Entry] | None:
+        found = self[section] = self._entries(section)
+        return found
+
+    def get(self, section: str, default: Any = None) -> Any:
+        return self[section]
+
+    def _entries(self, section: str) -> list[Entry] | None:
+        world, state = self.world, self.world.state
+        spec = world.schema.sections.get(section)
+        if spec is None:
+            return None
+        if section in ("positions", "position"):
+            rows = state.held.get(world.account_name, {})
+            return [Entry(facts.position_row(key, row), pointer("positions", symbol), _keys(key)) for symbol, keyed in rows.items() for key, row in keyed.items()]
+        if section == "orders":
+            return [Entry(facts.order_row(order), pointer("orders", order.id), _keys((order.account, order.venue, order.symbol, order.position_side)))
+                    for order in state.flowing(world.account_name)]
+        if section in ("market", "instrument"):
+            quoted = state.quotes if section == "market" else state.details
+            place = PLACES.get(section, section)
+            return [Entry(row, pointer(place, symbol), {"symbol": symbol, **({"venue": venue} if venue else {})})
+                    for symbol, rows in quoted.items() for venue, row in rows.items()]
+        if spec.inputs:
+            return world.desk.laid_out("inputs", {"inputs": facts.inputs(world.schema, state)}).tables[section]
+        if section in _RARE:
+            part = {"strategy": state.strategies, "venue": state.venues, "fx": state.fx, "session": state.session}[section]
+            if not part and section in ("fx", "session"):
+                return None
+            place = PLACES.get(section, section)
+            return world.desk.laid_out(section, {place: part}).tables[section]
+        return None
+
+
+def _keys(key: tuple[str, str, str, str]) -> dict[str, str]:
+    return {name: value for name, value in zip(("account", "venue", "symbol", "position_side"), key, strict=True) if value}
+
+
+class LiveBook(Book):
+    """The book, with totals from the ledger where they are sound."""
+
+    world: LiveWorld
+
+    @cached_property
+    def _ledger(self) -> Ledger | None:
+        """None where the rows must be walked."""
+        world = self.world
+        if not isinstance(world.now, Fraction) or isinstance(world.claim("account"), Unknown):
+            return None
+        ledger = world.desk.ledger(world)
+        return ledger if world.desk.is_sound(ledger, int(world.now)) else None
+
+    @cached_property
+    def _exposures(self) -> Any:
+        """With a ledger, only those of the intent's own symbol: other venues, the other leg of a hedge."""
+        if self._ledger is None:
+            return super()._exposures
+        held, sent = self.world.mine("positions"), self.world.mine("orders")
+        if isinstance(held, Unknown) or isinstance(sent, Unknown):
+            return merge(held, sent)
+        symbol = self.world.claim("symbol")
+        assert isinstance(symbol, str)
+        mine = {id(row) for row in (*held, *sent)}
+        return exposures(self.world.of_symbol("positions", symbol), self.world.of_symbol("orders", symbol), self._value, mine=mine)
+
+    def _sum(self, part: str) -> Any:
+        here = super()._sum(part)
+        ledger = self._ledger
+        if ledger is None or isinstance(here, Unknown):
+            return here
+        own = ledger.part(str(self.world.claim("symbol")))
+        total = {"gross": ledger.gross - own.gross, "buy": ledger.up - own.up, "sell": ledger.down - own.down}[part]
+        return here + total
+
+    @cached_property
+    def held_gross(self) -> Any:
+        return super().held_gross if self._ledger is None else self._ledger.held_gross
+
+    @cached_property
+    def held_net(self) -> Any:
+        return super().held_net if self._ledger is None else self._ledger.held_net
+
+    @cached_property
+    def position_count(self) -> Any:
+        return super().position_count if self._ledger is None else Fraction(self._ledger.holding)
+
+    @cached_property
+    def committed_count(self) -> Any:
+        return super().committed_count if self._ledger is None else Fraction(self._ledger.committed)
