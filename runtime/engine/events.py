@@ -57,7 +57,9 @@ _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("position", "mode"): ("snapshot", "adjust"), ("account", "mode"): ("merge", "replace"), ("obligation", "status"): ("done", "failed", "seen"),
     ("operator", "act"): ("trip", "rearm", "approve", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
 }
-_MAY_BE_NULL: Final = frozenset({"order_id", "client_order_id", "intent_id"})
+_COUNTS: Final = frozenset({"quantity", "filled_quantity", "leaves_quantity", "canceled_quantity"})
+_ROWS: Final = frozenset({"events", "positions", "orders"})
+_ROW_NEEDS: Final = {"events": (("type", "at"), ""), "positions": (("symbol",), "quantity"), "orders": (("id",), "leaves_quantity")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +166,43 @@ def _values(data: Mapping[str, Any], type_: str) -> None:
                 number(data[name])
             except Unreadable as why:
                 raise EventError(f"{type_}: /{name} is {shown(data[name])}; {why.limit} is wanted") from None
-    for name in ("values",):
-        if name in data and not isinstance(data[name], Mapping | list):
-            raise EventError(f"{type_}: /{name} is {shown(data[name])}; an object is wanted")
+    if type_ != "input" and data.get("values") is not None and not isinstance(data["values"], Mapping):
+        raise EventError(f"{type_}: /values is {shown(data['values'])}; an object is wanted")
+    for name in _COUNTS & data.keys() if type_ not in ("position", "fill") else ():
+        if data[name] is not None and number(data[name]) < 0:
+            raise EventError(f"{type_}: /{name} is {shown(data[name])}; 0 or more is wanted")
+    for name in _ROWS & data.keys():
+        _rows(data[name], name, type_)
     if type_ == "fill":
         quantity = number(data["quantity"])
         if quantity < 0 or (quantity == 0 and data.get("corrects") is None):
             raise EventError(f"fill: /quantity is {shown(data['quantity'])}; above 0 is wanted, or 0 in a fill that corrects another")
+
+
+def _rows(rows: Any, name: str, type_: str) -> None:
+    """What a fold will read without asking again: an event that was written down must never fail to be taken."""
+    if rows is None:
+        return
+    if not isinstance(rows, list):
+        raise EventError(f"{type_}: /{name} is {shown(rows)}; a list is wanted")
+    for index, row in enumerate(rows):
+        place = f"/{name}/{index}"
+        if not isinstance(row, Mapping):
+            raise EventError(f"{type_}: {place} is {shown(row)}; an object is wanted")
+        texts, quantity = _ROW_NEEDS[name]
+        for key in texts:
+            if not isinstance(row.get(key), str) or not row[key]:
+                raise EventError(f"{type_}: {place}/{key} is missing")
+        if name == "events":
+            try:
+                parse_instant(row["at"])
+            except NotATime as why:
+                raise EventError(f"{type_}: {place}/at is {shown(row['at'])}; wanted {why}") from None
+        else:
+            try:
+                number(row.get(quantity))
+            except Unreadable as why:
+                raise EventError(f"{type_}: {place}/{quantity} is {shown(row.get(quantity))}; {why.limit} is wanted") from None
 
 
 def _instant(data: Mapping[str, Any], name: str, type_: str) -> int | None:

@@ -14,9 +14,11 @@ from caplex.runtime import rearming
 from caplex.runtime.bind import Bound
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_instant
-from caplex.runtime.engine import facts
+from caplex.runtime.engine import live
+from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.state import FLOWING, Latch, Order, Scope, State
-from caplex.runtime.plan import Plan, RearmPlan, RulePlan, TripPlan
+from caplex.runtime.plan import RearmPlan, RulePlan, TripPlan
+from caplex.runtime.policy import Policy
 from caplex.runtime.reading import Unreadable, number
 from caplex.runtime.roles import Act, Refusal
 from caplex.runtime.texts import human, plain_pair
@@ -31,9 +33,9 @@ DIMENSIONS: Final = ("account", "strategy", "symbol", "venue")
 class Latches:
     """The switches of one policy over one state. Everything that trips or arms is told in *tripped*, *rearmed*, *obligations*."""
 
-    def __init__(self, plan: Plan, state: State) -> None:
-        self.plan, self.state = plan, state
-        self.switches = {rule.id: rule for rule in plan.rules if rule.kind == "switch"}
+    def __init__(self, policy: Policy, state: State, desk: Desk) -> None:
+        self.policy, self.state, self.desk = policy, state, desk
+        self.switches = {rule.id: rule for rule in policy.plan.rules if rule.kind == "switch"}
         self.tripped: list[dict[str, Any]] = []
         self.rearmed: list[dict[str, Any]] = []
         self.obligations: list[dict[str, Any]] = []
@@ -68,7 +70,7 @@ class Latches:
 
     def bound(self, claims: Mapping[str, str], now: int) -> Bound:
         """The policy's readings for nobody's intent: trips and re-arm conditions read neither intent nor `after.`."""
-        return Bound(self.plan, facts.document(self.plan, self.state, {"action": "noop", **claims}, now))
+        return live.bind(self.policy, self.state, self.desk, {"action": "noop", **claims}, claims.get("account", ""), now, "")
 
     # ── trips ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,7 +118,7 @@ class Latches:
         wanted = trip.confirm(bound.slots, ZERO)
         if isinstance(wanted, Unknown):
             return True
-        return readings >= wanted if trip.confirm_readings else now - since >= wanted
+        return bool(readings >= wanted if trip.confirm_readings else now - since >= wanted)
 
     def _cause(self, rule: RulePlan, index: int, observed: Any, limit: Any, **more: Any) -> dict[str, Any]:
         seen, bound = plain_pair(observed if isinstance(observed, Fraction) else None, limit if isinstance(limit, Fraction) else None, None)
@@ -311,7 +313,7 @@ class Latches:
 
     def to_dict(self, now: int) -> list[dict[str, Any]]:
         """As ``caplex.switches/1`` lists them: every scope that has been looked at, and every switch."""
-        told = []
+        told: list[dict[str, Any]] = []
         seen = {switch for switch, _ in self.state.latches}
         for name in [name for name in self.switches if name not in seen]:
             told.append({"id": name, "title": self.switches[name].title, "scope": {}, "state": "armed", "since": None})

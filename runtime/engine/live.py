@@ -203,7 +203,7 @@ class _Quoted(dict[str, list[Row]]):
         self.world, self.spec = world, spec
         self.rows = world.state.quotes if spec.name == "market" else world.state.details
 
-    def get(self, symbol: str, default: Any = ()) -> Any:  # type: ignore[override]
+    def get(self, symbol: str, default: Any = ()) -> Any:
         found = self.rows.get(symbol)
         if not found:
             return default

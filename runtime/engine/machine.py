@@ -62,7 +62,7 @@ class Machine:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
     def latches(self) -> Latches:
-        return Latches(self.policy.plan, self.state)
+        return Latches(self.policy, self.state, self.desk)
 
     def named(self, intent: Mapping[str, Any]) -> dict[str, Any]:
         """*intent* with the only account that there is, if it names none; else with its account as events name it."""

@@ -1,0 +1,64 @@
+"""A policy as a journal recorded it: compiled from the texts in the record, whatever lies on the disk today."""
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+
+from caplex.compiler.driver import STANDARD
+from caplex.compiler.semantics.analyse import analyse, ordered
+from caplex.compiler.semantics.symbols import Loaded, Target
+from caplex.compiler.source import Source
+from caplex.compiler.syntax.parser import parse
+from caplex.runtime.errors import PolicyError
+from caplex.runtime.policy import Policy
+
+
+class Texts:
+    """A loader that reads modules from *sources*, texts by the name under which they were compiled."""
+
+    def __init__(self, ids: Iterator[int], sources: Mapping[str, str]) -> None:
+        self._ids = ids
+        self._names = {os.path.normpath(name): name for name in sources}
+        self._sources = sources
+
+    def __call__(self, target: Target, importer: str) -> Loaded:
+        if isinstance(target, str):
+            place = os.path.normpath(PurePath(importer).parent / target)
+            return self._parse(place, place)
+        return self._parse(f"{STANDARD}/{target[-1]}.cap", ".".join(target))
+
+    def _parse(self, place: str, identity: str) -> Loaded:
+        name = self._names.get(os.path.normpath(place))
+        if name is None:
+            return Loaded(None, identity, known=tuple(sorted(self._names)))
+        module, problems = parse(Source(name, self._sources[name]), ids=self._ids)
+        return Loaded(module, identity, tuple(problems))
+
+
+def compile_recorded(record: Mapping[str, Any]) -> Policy:
+    """The policy of a journal's record of the kind ``policy``.
+
+    Raises:
+        PolicyError: the texts do not compile with this version, or do not give the policy that the record names.
+    """
+    from caplex.compiler.loading import _compile
+
+    sources, given = record.get("sources"), record.get("given") or {}
+    entry = record.get("entry")
+    if not isinstance(sources, Mapping) or not isinstance(entry, str) or entry not in sources:
+        raise PolicyError(f"the journal holds no texts of the policy `{record.get('name')}`; name the policy itself")
+    ids = count()
+    module, problems = parse(Source(entry, sources[entry]), ids=ids)
+    values, mode = dict(given.get("settings") or {}), given.get("mode")
+    checked = None
+    if module is not None:
+        checked, found = analyse(module, load=Texts(ids, sources), settings=values, mode=mode, identity=os.path.normpath(entry))
+        problems = [*problems, *found]
+    policy = _compile(checked, ordered(problems), values, mode)[0]
+    if (policy.hash, policy.settings_hash) != (record.get("hash"), record.get("settings_hash")):
+        raise PolicyError(f"the texts in the journal give the policy {policy.hash[:19]}…, and the record names {str(record.get('hash'))[:19]}…: "
+                          "one of the two was made by another version of caplex, or was changed")
+    return policy
