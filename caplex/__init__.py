@@ -18,6 +18,7 @@ from caplex.version import __version__  # noqa: E402 - the path must be right fi
 if TYPE_CHECKING:
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
     from caplex.runtime.decision import Decision
+    from caplex.runtime.engine.engine import Engine, Outcome
     from caplex.runtime.errors import CaplexError, EventError, JournalError, PolicyError, StaleDecision
     from caplex.runtime.facts import Facts
     from caplex.runtime.policy import Policy
@@ -27,13 +28,14 @@ _HOMES = {
     **dict.fromkeys(("check", "check_text", "compile_text", "load", "loads"), "caplex.compiler.loading"),
     **dict.fromkeys(("CaplexError", "EventError", "JournalError", "PolicyError", "StaleDecision"), "caplex.runtime.errors"),
     "Decision": "caplex.runtime.decision",
+    **dict.fromkeys(("Engine", "Outcome"), "caplex.runtime.engine.engine"),
     "Facts": "caplex.runtime.facts",
     "Policy": "caplex.runtime.policy",
     "Verdict": "caplex.runtime.ruling",
 }
 
 __all__ = [
-    "CaplexError", "Decision", "EventError", "Facts", "JournalError", "Policy", "PolicyError", "StaleDecision", "Verdict",
+    "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "StaleDecision", "Verdict",
     "__version__", "check", "check_text", "compile_text", "load", "loads",
 ]
 

@@ -24,12 +24,15 @@ COMMANDS = {
     "demo": "operate",
     "explain": "explaining",
     "keys": "operators",
+    "replay": "replaying",
     "roles": "operators",
+    "run": "running",
     "sign": "operators",
+    "switch": "switching",
 }
 PLANNED = frozenset({
     "allocate", "backtest", "bench", "completion", "diff", "doc", "fmt", "graph", "import", "init", "lint", "lsp",
-    "replay", "run", "schema", "serve", "switch", "test", "ui", "verify",
+    "schema", "serve", "test", "ui", "verify",
 })
 
 

@@ -89,6 +89,11 @@ class Engine:
         return {"policy": policy_of(self.policy), "engine": f"caplex {__version__}", "roles": self._roles.hash, "trust_operators": self._trust,
                 "reservation_ttl_ns": self._machine.ttl_ns}
 
+    def _terms(self) -> dict[str, Any]:
+        """What acts and reservations are judged by besides the policy; replay needs it, and public keys are public."""
+        return {"roles": self._roles.to_dict() if self._roles.hash is not None else None, "roles_hash": self._roles.hash,
+                "trust_operators": self._trust, "reservation_ttl_ns": str(self._machine.ttl_ns)}
+
     def _open(self) -> None:
         assert self._path is not None
         self._machine = self._fresh()
@@ -97,6 +102,7 @@ class Engine:
         try:
             if rebuilt.records == 0:
                 self._journal.append("policy", None, policy_record(self.policy))
+                self._journal.append("terms", None, self._terms())
                 self._journal.flush()
             else:
                 rebuilt.finish()
@@ -211,6 +217,11 @@ class Engine:
         at = event.data["at"] if isinstance(event.data.get("at"), str) else None
         self._journal.append("event", _at(at), dict(event.data))
         self._journal.append("decision", _at(at), step.told)
+        self._journal.flush()
+
+    def _write_answer(self, event: Event, step: Step) -> None:
+        assert self._journal is not None
+        self._journal.append("decision", _at(event.data["at"]), step.told)
         self._journal.flush()
 
     def _write_event(self, event: Event, subject: str | None) -> None:
@@ -346,6 +357,8 @@ class Rebuild:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.records = engine, 0
         self.hash: str | None = None
+        self.terms: Mapping[str, Any] | None = None
+        self.last: tuple[Event, Step] | None = None  # an event whose answer has not been met yet
 
     def take(self, record: Record) -> None:
         """One record on the way to the end of the file."""
@@ -353,14 +366,29 @@ class Rebuild:
         machine = self.engine._machine
         if record.kind == "policy":
             self.hash = record.body["hash"]
+        elif record.kind == "terms":
+            self.terms = record.body
+            machine.under(record.body)
         elif record.kind == "event":
             body = dict(record.body)
             subject = body.pop("x_subject", None)
-            machine.step(machine.read(body), subject=subject)
+            event = machine.read(body)
+            self.last = event, machine.step(event, subject=subject)
+        elif record.kind in ("decision", "outcome"):
+            self.last = None
 
     def finish(self) -> None:
-        """The journal was of this policy, or it becomes so."""
+        """The journal was of this policy, or it becomes so; an answer that a crash kept from being written is written now."""
         engine = self.engine
+        if self.last is not None:
+            event, step = self.last
+            engine._write_answer(event, step) if step.kind == "decision" else engine._write_outcome(event, step)
+        terms = engine._terms()
+        if self.terms != terms:
+            assert engine._journal is not None
+            engine._journal.append("terms", None, terms)
+            engine._journal.flush()
+            engine._machine.under(terms)
         if self.hash == engine.policy.hash:
             return
         if not engine._keep_state:
@@ -385,4 +413,5 @@ def policy_of(policy: Policy) -> dict[str, Any]:
 
 def policy_record(policy: Policy) -> dict[str, Any]:
     """All that replay needs: who the policy is, its texts, and what came from outside."""
-    return {**policy_of(policy), "sources": dict(policy.plan.sources), "given": dict(policy.plan.given)}
+    sources = dict(policy.plan.sources)  # the entry stands first
+    return {**policy_of(policy), "entry": next(iter(sources), None), "sources": sources, "given": dict(policy.plan.given)}

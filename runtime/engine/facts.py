@@ -6,7 +6,7 @@ from typing import Any
 
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import exact_instant
-from caplex.runtime.engine.state import Account, Key, Latch, Order, Position, State
+from caplex.runtime.engine.state import FLOWING, Account, Key, Latch, Order, Position, State
 from caplex.runtime.plan import Plan
 from caplex.runtime.schema import Schema
 
@@ -17,7 +17,7 @@ TYPES = {"fills": "fill", "order_events": "order", "rejects": "reject", "cancels
 def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> dict[str, Any]:
     """``caplex.facts/1`` in full form, for the account that *intent* names. Rows are those of the state: do not change them."""
     name = intent.get("account")
-    account = name if isinstance(name, str) else _only(state)
+    account = name if isinstance(name, str) else state.only_account
     held = state.accounts.get(account)
     sections = plan.schema.sections
     found: dict[str, Any] = {
@@ -36,10 +36,6 @@ def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> d
     if "session" in sections and state.session:
         found["session"] = dict(state.session)
     return found
-
-
-def _only(state: State) -> str:
-    return next(iter(state.accounts)) if len(state.accounts) == 1 else ""
 
 
 def inputs(schema: Schema, state: State) -> dict[str, Any]:
@@ -89,7 +85,8 @@ def position_row(key: Key, row: Position) -> dict[str, Any]:
 
 def order_row(order: Order) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "id": order.id, "symbol": order.symbol, "side": order.side, "status": order.status, "quantity": plain(order.quantity),
+        "id": order.id, "symbol": order.symbol, "side": order.side,
+        "status": order.status if order.status in FLOWING else "partially_filled", "quantity": plain(order.quantity),
         "filled_quantity": plain(order.filled), "leaves_quantity": plain(order.leaves),
     }
     for name in ("account", "venue", "position_side", "strategy", "intent_id", "client_order_id", "price", "oco"):

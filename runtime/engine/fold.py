@@ -16,6 +16,8 @@ from caplex.runtime.plan import Plan
 from caplex.runtime.reading import Unreadable, number
 from caplex.runtime.schema import Schema
 
+SHARED: Final = frozenset({"quote", "instrument", "fx", "venue", "strategy", "input", "counters", "obligation"})
+"""Events that are nobody's: they concern every account."""
 _ENVELOPE: Final = frozenset({"type", "id", "at", "venue_at", "tags", "mode"})
 
 
@@ -35,6 +37,9 @@ class Applied:
     reservations: list[dict[str, Any]] = field(default_factory=list)
     late: bool = False
     repeat: bool = False
+    account: str | None = None
+    now_ns: int = 0
+    """Whom the event concerned, None for all, and when it counted as known."""
 
     def flag(self, problem: str, message: str, **more: Any) -> None:
         self.discrepancies.append({"problem": problem, "message": message, **more})
@@ -58,13 +63,29 @@ def apply(plan: Plan, state: State, event: Event) -> Applied:
                 applied.flag("id_reused", f"{event.type} {event.id} came before with other content; the first one counts")
             return applied
         state.event_ids[known] = event.hash
-    account = event.text("account") or _account_of(state, event)
-    now, applied.late = at_of(state, event, account)
-    advance(plan, state, account, now, applied)
-    _FOLDS[event.type](state, event, account, now, applied)
-    if event.type != "tick":
-        state.account(account).last_ns = now
+    account = account_of(state, event)
+    if account is None:
+        now, applied.late = max(event.at_ns, state.shared_ns), event.at_ns < state.shared_ns
+        state.now_ns, state.shared_ns = max(state.now_ns, now), now
+        _FOLDS[event.type](state, event, "", now, applied)
+        if event.type == "tick":
+            for name in list(state.accounts):
+                _pass(plan, state, name, now, applied)
+    else:
+        now, applied.late = at_of(state, event, account)
+        if not account and state.named_accounts:
+            applied.flag("unknown_account", f"{event.type} {event.id or ''} names no account and there are several; it counts for none of them")
+        _pass(plan, state, account, now, applied)
+        _FOLDS[event.type](state, event, account, now, applied)
+    applied.account, applied.now_ns = account, now
     return applied
+
+
+def _pass(plan: Plan, state: State, account: str, now: int, applied: Applied) -> None:
+    """It is *now* in *account*, if it was not later already."""
+    now = max(now, state.account(account).last_ns)
+    advance(plan, state, account, now, applied)
+    state.account(account).last_ns = now
 
 
 def advance(plan: Plan, state: State, account: str, now: int, applied: Applied) -> None:
@@ -96,10 +117,15 @@ def _new_day(held: Account) -> None:
     held.flows = held.fees = ZERO
 
 
-def _account_of(state: State, event: Event) -> str:
-    """The account of an order's event that does not say: that of the order it speaks of."""
+def account_of(state: State, event: Event) -> str | None:
+    """Whom *event* concerns; None: all accounts. One that does not say is of the order that it speaks of, else of the only account."""
+    said = event.text("account")
+    if event.type in SHARED or (event.type == "tick" and said is None):
+        return None
+    if said is not None:
+        return said
     order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
-    return order.account if order is not None else ""
+    return order.account if order is not None else state.only_account
 
 
 def _money(held: Account, name: str) -> Fraction | None:
@@ -306,10 +332,6 @@ def _on_obligation(state: State, event: Event, account: str, now: int, applied: 
 
 
 def _on_tick(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
-    for name in [event.data["account"]] if event.data.get("account") else list(state.accounts):
-        held = state.accounts.get(name)
-        if held is not None:
-            held.last_ns = max(held.last_ns, event.at_ns)
     applied.sections.add("now")
 
 

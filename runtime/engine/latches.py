@@ -16,7 +16,7 @@ from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_instant
 from caplex.runtime.engine import live
 from caplex.runtime.engine.live import Desk
-from caplex.runtime.engine.state import FLOWING, Latch, Order, Scope, State
+from caplex.runtime.engine.state import FLOWING, Key, Latch, Order, Position, Scope, State
 from caplex.runtime.plan import RearmPlan, RulePlan, TripPlan
 from caplex.runtime.policy import Policy
 from caplex.runtime.reading import Unreadable, number
@@ -44,7 +44,7 @@ class Latches:
 
     def claims(self, rule: RulePlan, account: str | None) -> Iterator[dict[str, str]]:
         """What an intent would have to say for each scope of *rule* that anything is known of; *account* None: of every account."""
-        accounts = list(self.state.accounts) if account is None else [account]
+        accounts = self.state.named_accounts or list(self.state.accounts) if account is None else [account]
         for name in accounts:
             values = [self._values(dimension, name) for dimension in rule.scope if dimension != "account"]
             names = [dimension for dimension in rule.scope if dimension != "account"]
@@ -83,10 +83,11 @@ class Latches:
                 continue
             moved = bool(rule.trip_reads & sections)
             for claims in self.claims(rule, account):
-                bound = self.bound(claims, now)
+                there = max(now, self.state.account(claims.get("account", "")).last_ns)  # each account has its own time
+                bound = self.bound(claims, there)
                 scope = bound.scope(rule) if not bound.document else None
                 if isinstance(scope, tuple) and not self.state.latch(rule.id, scope).tripped:
-                    self._judge_one(rule, scope, bound, now, event, moved=moved)
+                    self._judge_one(rule, scope, bound, there, event, moved=moved)
 
     @staticmethod
     def _confirms(rule: RulePlan) -> bool:
@@ -158,7 +159,7 @@ class Latches:
             elif do == "flatten":
                 duty["positions"] = [
                     {"account": key[0], "venue": key[1], "symbol": key[2], "quantity": plain(row.quantity)}
-                    for key, row in self.state.positions.items() if account is None or key[0] == account]
+                    for key, row in self.state.positions.items() if self._held_in(key, row, dict(scope))]
             elif do == "notify":
                 whom = f" on {account}" if account else ""
                 seen = f", {human_cause(cause)}" if cause.get("observed") else ""
@@ -171,6 +172,11 @@ class Latches:
     def _concerned(self, order: Order, scope: Scope) -> bool:
         return order.status in FLOWING and order.status != "reserved" and all(
             getattr(order, dimension, value) in (value, None, "") for dimension, value in scope)
+
+    @staticmethod
+    def _held_in(key: Key, row: Position, scope: Mapping[str, str]) -> bool:
+        says = {"account": key[0], "venue": key[1], "symbol": key[2], "strategy": row.more.get("strategy")}
+        return all(says[dimension] in (value, None, "") for dimension, value in scope.items())
 
     def _opens(self, order: Order) -> bool:
         """Would it build, as things stand? An order on the side of what is held, or on a flat book."""
@@ -206,15 +212,16 @@ class Latches:
             rule = self.switches.get(latch.switch)
             if rule is None or not latch.tripped or rule.rearm is None or rule.rearm.never:
                 continue
-            if latch.since_ns == now and latch.request is None:
+            now_here = max(now, self.state.account(dict(latch.scope)["account"]).last_ns) if "account" in dict(latch.scope) else now
+            if latch.since_ns == now_here and latch.request is None:
                 continue  # it tripped just now
             if latch.request is None and rule.rearm.role:
                 continue
             if account is not None and dict(latch.scope).get("account", account) != account:
                 continue
-            status = self.status(rule, latch, now)
+            status = self.status(rule, latch, now_here)
             if status.ready:
-                self._arm(rule, latch, status, now, event)
+                self._arm(rule, latch, status, now_here, event)
 
     def _arm(self, rule: RulePlan, latch: Latch, status: rearming.RearmStatus, now: int, event: str | None) -> None:
         if latch.request is not None:
@@ -270,8 +277,8 @@ class Latches:
             return rule, known[0]
         if not known and rule.scope_is is not None and len(rule.scope) == 1:
             return rule, self.state.latch(rule.id, ((rule.scope[0], rule.scope_is),))
-        if not known and missing == ["account"] and len(self.state.accounts) == 1:
-            only = next(iter(self.state.accounts))
+        only = self.state.only_account
+        if not known and missing == ["account"] and only:
             scope = tuple((d, str(said.get(d, only))) for d in rule.scope if said.get(d, only))
             return rule, self.state.latch(rule.id, scope)
         return Refusal("ambiguous_scope", f"`{rule.id}` stands in {len(known)} scopes; say {', '.join(missing)} in `scope`")

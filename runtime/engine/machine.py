@@ -59,6 +59,11 @@ class Machine:
         self.desk = Desk(policy.plan)
         self.chain = sha256(["caplex.chain/1", policy.hash, policy.settings_hash])
 
+    def under(self, terms: Mapping[str, Any]) -> None:
+        """Judge acts and reservations from here on by *terms*, a record of a journal."""
+        self.roles = Roles.read(terms["roles"]) if terms.get("roles") is not None else Roles()
+        self.trust, self.ttl_ns = terms["trust_operators"] is True, int(terms["reservation_ttl_ns"])
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
     def latches(self) -> Latches:
@@ -67,8 +72,8 @@ class Machine:
     def named(self, intent: Mapping[str, Any]) -> dict[str, Any]:
         """*intent* with the only account that there is, if it names none; else with its account as events name it."""
         account = intent.get("account")
-        if account is None and len(self.state.accounts) == 1:
-            only = next(iter(self.state.accounts))
+        if account is None:
+            only = self.state.only_account
             return {**intent, "account": only} if only else dict(intent)
         if isinstance(account, str):
             return {**intent, "account": admission.normalised(self.policy.plan.schema, "account", account)}
@@ -85,6 +90,8 @@ class Machine:
     def read(self, given: Mapping[str, Any]) -> Event:
         """The event, if it can be taken at all. Raises EventError, and then nothing has changed."""
         event = read_event(given)
+        if event.type == "policy":
+            raise EventError("policy: a policy is activated by the host, `engine.activate(policy)`, and not by an event")
         if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
             raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36")
         return admission.admit(self.policy.plan.schema, event)
@@ -101,14 +108,12 @@ class Machine:
             return self._operator(event, subject)
         if event.type == "decline":
             return self._decline(event)
-        raise EventError(f"{event.type}: this event is given by `activate`, not as an event")
+        raise AssertionError(event.type)
 
     def _fact(self, event: Event) -> Step:
         applied = fold.apply(self.policy.plan, self.state, event)
         latches = self.latches()
-        account = None if event.type in ("quote", "instrument", "fx", "venue", "strategy", "input", "counters", "tick") else (
-            event.text("account") or (fold._account_of(self.state, event)))
-        now = self.state.now_ns if account is None else self.state.account(account).last_ns
+        account, now = applied.account, applied.now_ns
         if not applied.repeat:
             latches.judge(applied.sections, account, now, event.id)
             latches.settle(account, now, event.id)

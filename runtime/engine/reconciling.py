@@ -117,12 +117,12 @@ def _orders(state: State, event: Event, account: str, applied: Applied, *, adopt
         if order.id not in listed and order.status != "reserved":
             applied.flag("order", f"order {order.id} is not at the venue; here {plain(order.leaves)} may still fill", account=account, order_id=order.id)
             if adopt:
-                trades.close(state, order, "cancelled", applied)
+                trades.close(state, replace(order, reported=order.filled), "cancelled", applied)
 
 
 def _adopt(state: State, row: Mapping[str, Any], account: str, known: Order | None, leaves: Fraction) -> None:
     if known is not None:
-        state.set_order(replace(known, status="open", quantity=known.filled + leaves, expires_ns=None))
+        state.set_order(replace(known, status="open", quantity=known.filled + leaves, reported=known.filled, expires_ns=None))
     elif isinstance(row.get("symbol"), str) and row.get("side") in ("buy", "sell"):
         side: Any = row["side"]
         state.set_order(Order(row["id"], account, str(row.get("venue") or ""), row["symbol"], side, str(row.get("position_side") or ""),

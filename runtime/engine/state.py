@@ -56,6 +56,8 @@ class Order:
 
     Attributes:
         id: Of the venue, else of the client, else of the reservation.
+        filled: By the fills that came here, which moved the position.
+        reported: Filled, as the venue says of the order; what no fill has told yet is in flight still.
         expires_ns: When a held reservation lapses; None once it was sent.
     """
 
@@ -68,6 +70,7 @@ class Order:
     status: str
     quantity: Fraction
     filled: Fraction
+    reported: Fraction = ZERO
     price: str | None = None
     strategy: str | None = None
     intent_id: str | None = None
@@ -80,15 +83,20 @@ class Order:
 
     @property
     def leaves(self) -> Fraction:
-        """Units that may still fill. What is over but whose fills are late counts nothing."""
-        return max(ZERO, self.quantity - self.filled) if self.status in FLOWING else ZERO
+        """Units that may still move the position: what may still fill, and what has filled without a fill having told of it."""
+        return max(ZERO, (self.quantity if self.status in FLOWING else self.reported) - self.filled)
+
+    @property
+    def flows(self) -> bool:
+        """Does it take room? One that is over does so as long as fills of it are missing."""
+        return self.status in FLOWING or self.reported > self.filled
 
     @property
     def state(self) -> str:
         """Of the reservation: held, working, unknown, spent or released."""
         if self.status == "reserved":
             return "held"
-        if self.status in FLOWING:
+        if self.flows:
             return "unknown" if self.status == "unknown" else "working"
         return "spent" if self.status == "filled" else "released"
 
@@ -140,6 +148,8 @@ class State:
 
     seq: int = 0
     now_ns: int = -(2**63)
+    shared_ns: int = -(2**63)
+    """Time of the last event that was of no account."""
     accounts: dict[str, Account] = field(default_factory=dict)
     positions: dict[Key, Position] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
@@ -190,8 +200,11 @@ class State:
         if before is not None:
             self.working.get(before.account, {}).get(before.symbol, {}).pop(before.id, None)
             self.moved.setdefault(before.account, set()).add(before.symbol)
+            for names, name in ((self.by_client, before.id), (self.by_client, before.client_order_id), (self.by_intent, before.intent_id)):
+                if name:  # whoever knows it by an earlier name will find it: fills come late
+                    names[name] = order.id
         self.orders[order.id] = order
-        if order.status in FLOWING:
+        if order.flows:
             self.working.setdefault(order.account, {}).setdefault(order.symbol, {})[order.id] = order
         self.moved.setdefault(order.account, set()).add(order.symbol)
         if order.intent_id:
@@ -218,6 +231,16 @@ class State:
             if symbol in self.held.get(account, ()) or symbol in self.working.get(account, ()):
                 self.moved.setdefault(account, set()).add(symbol)
 
+    @property
+    def named_accounts(self) -> list[str]:
+        return [name for name in self.accounts if name]
+
+    @property
+    def only_account(self) -> str:
+        """The only account that there is; an empty text if nobody has named any, or there are several."""
+        found = self.named_accounts
+        return found[0] if len(found) == 1 else ""
+
     def account(self, name: str) -> Account:
         found = self.accounts.get(name)
         if found is None:
@@ -240,6 +263,10 @@ class State:
     def find_order(self, order_id: str | None, client: str | None, intent: str | None) -> Order | None:
         """By the venue's id, else the client's, else the intent's."""
         for name in (order_id, self.by_client.get(client or ""), self.by_intent.get(intent or ""), self.by_intent.get(client or "")):
+            for _ in range(len(self.by_client) + 1):
+                if name is None or name in self.orders:
+                    break
+                name = self.by_client.get(name)
             if name is not None and name in self.orders:
                 return self.orders[name]
         return None

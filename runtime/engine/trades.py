@@ -53,17 +53,20 @@ def on_order(state: State, event: Event, account: str, now: int, applied: Applie
             return
     elif known.status in OVER and status in FLOWING:
         applied.flag("order_after_end", f"order {known.id} had ended as {known.status}; the venue says {status}, and it counts", order_id=known.id)
-    filled = max(known.filled, event.number("filled_quantity") or ZERO)
+    # The position moves with fills alone. Until they have come, what an order says of itself frees no room.
+    filled, reported = known.filled, max(known.reported, event.number("filled_quantity") or ZERO)
     quantity = event.number("quantity")
     leaves = event.number("leaves_quantity")
     if quantity is None:
-        quantity = filled + leaves if leaves is not None else known.quantity
+        quantity = max(filled, reported) + leaves if leaves is not None else known.quantity
+    if status == "filled" and event.number("filled_quantity") is None:
+        reported = max(reported, quantity)
     if known.reservation is not None and known.status == "reserved" and quantity > known.quantity:
         applied.flag("larger_than_approved", f"{known.intent_id}: {plain(quantity)} were sent, {plain(known.quantity)} were approved",
                      intent_id=known.intent_id)
     price = event.text("limit_price") or event.text("price") or known.price
     moved = replace(
-        known, id=event.text("order_id") or known.id, status=status, quantity=max(quantity, filled), filled=filled, price=price,
+        known, id=event.text("order_id") or known.id, status=status, quantity=max(quantity, filled, reported), filled=filled, reported=reported, price=price,
         client_order_id=event.text("client_order_id") or known.client_order_id, intent_id=event.text("intent_id") or known.intent_id,
         strategy=event.text("strategy") or known.strategy, oco=event.text("oco") or known.oco, expires_ns=None)
     state.set_order(moved, known.id)
@@ -79,9 +82,11 @@ def _unknown_order(event: Event, account: str, applied: Applied) -> Order | None
         applied.flag("unknown_order", f"an event of the unknown order {name or 'without an id'} lacks its symbol or side; nothing could be counted")
         return None
     applied.flag("unknown_order", f"order {name} was not approved here; it counts", order_id=name)
-    quantity = event.number("quantity") or event.number("leaves_quantity") or ZERO
+    # What had filled before anybody told of it is in the position already.
+    filled = event.number("filled_quantity") or ZERO
+    quantity = event.number("quantity") or filled + (event.number("leaves_quantity") or ZERO)
     return Order(name, account, event.text("venue") or "", symbol, side, event.text("position_side") or "", "open",  # type: ignore[arg-type]
-                 quantity, ZERO, intent_id=event.text("intent_id"), client_order_id=event.text("client_order_id"))
+                 quantity, filled, filled, intent_id=event.text("intent_id"), client_order_id=event.text("client_order_id"))
 
 
 def on_fill(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
@@ -112,7 +117,7 @@ def _count(state: State, order: Order | None, quantity: Fraction, event: Event, 
     filled = order.filled + quantity
     if filled > order.quantity:
         applied.flag("overfill", f"order {order.id}: {plain(filled)} filled of {plain(order.quantity)}", order_id=order.id)
-    if order.status in OVER and order.status != "filled":
+    if order.status in OVER and filled > order.reported and order.status != "filled":
         applied.flag("late_fill", f"fill {event.id} came after order {order.id} had ended as {order.status}", order_id=order.id)
     status = order.status if order.status in OVER else "filled" if filled >= order.quantity else "partially_filled"
     state.set_order(replace(order, filled=filled, quantity=max(order.quantity, filled), status=status, expires_ns=None))
@@ -123,7 +128,15 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
     """Undo the fill and do it again as corrected; a quantity of 0 busts it."""
     first = state.fills.get(corrects)
     if first is None:
-        applied.flag("unknown_fill", f"{event.id} corrects fill {corrects}, which is not known here; it is left aside", fill_id=corrects)
+        # It overtook the fill that it corrects: what it says has happened, and the fill, once it comes, is a repeat.
+        applied.flag("unknown_fill", f"{event.id} corrects fill {corrects}, which is not known here; what it says counts in its place",
+                     fill_id=corrects)
+        state.event_ids["fill", corrects] = ""
+        data = {**{k: v for k, v in event.data.items() if k != "corrects"}, "id": corrects}
+        if event.number("quantity"):
+            on_fill(state, Event("fill", corrects, event.at_ns, data), account, now, applied)
+        else:
+            state.fills[corrects] = data
         return
     before = Event("fill", corrects, now, first)
     order = state.find_order(before.text("order_id"), before.text("client_order_id"), before.text("intent_id"))
@@ -134,8 +147,9 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
         _trade(state, key, event.data["side"], new, event.number("price") or ZERO, now, event)
     if order is not None:
         filled = max(ZERO, order.filled - old + new)
+        reported = max(ZERO, order.reported - old + new)
         # A bust does not bring the order back to life: whether it still works is for the venue to say.
-        state.set_order(replace(order, filled=filled))
+        state.set_order(replace(order, filled=filled, reported=reported, quantity=max(order.quantity, filled)))
     state.fills[corrects] = {**first, "quantity": event.data["quantity"], "price": event.data["price"], "side": event.data["side"]}
     past = state.past(account, "fills")
     for index, each in enumerate(past):
@@ -186,7 +200,9 @@ def on_replace(state: State, event: Event, account: str, now: int, applied: Appl
             return
         old = claimed
     quantity = event.number("quantity")
-    moved = replace(old, id=event.data["new_order_id"], quantity=max(quantity if quantity is not None else old.quantity, old.filled),
+    if quantity is None:
+        quantity = max(old.quantity, claimed.quantity if claimed is not None else ZERO)
+    moved = replace(old, id=event.data["new_order_id"], quantity=max(quantity, old.filled, old.reported),
                     price=event.text("limit_price") or old.price, intent_id=event.text("intent_id") or old.intent_id,
                     status=old.status if old.status in FLOWING else "open")
     if claimed is not None and claimed.id != old.id:  # the reservation of the replacing intent is this order from now on
@@ -208,13 +224,22 @@ def on_release(state: State, event: Event, account: str, now: int, applied: Appl
         close(state, order, "cancelled", applied)
 
 
+def _said_filled(event: Event, order: Order) -> Fraction:
+    """What must have filled, given what did not. One that nobody sent, as far as is known, has filled nothing."""
+    rest = event.number("canceled_quantity") if event.type == "cancel" else event.number("leaves_quantity") if event.type == "expire" else None
+    said = event.number("filled_quantity")
+    if said is None and rest is not None and order.status != "reserved":
+        said = order.quantity - rest
+    return max(order.reported, said or ZERO)
+
+
 def _ended(status: str, section: str | None, fields: tuple[str, ...]) -> Any:
     def fold(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
         order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
         if order is None:
             applied.flag("unknown_order", f"a {event.type} of an order that is not known here")
         elif order.status not in OVER:
-            close(state, order, status, applied)
+            close(state, replace(order, reported=_said_filled(event, order)), status, applied)
         if section is not None:
             row = {k: v for k, v in event.data.items() if k in ("id", *fields)}
             for name in ("symbol", "strategy", "venue"):

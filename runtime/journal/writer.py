@@ -198,8 +198,9 @@ class Journal:
         return text
 
     def _add(self, kind: str, at: str | None, body: str) -> None:
-        line, self._hash = record.write(self._next, self._hash, kind, at, body)
+        line, digest = record.write(self._next, self._hash, kind, at, body)
         self._buffer.append(line)
+        self._hash = digest
         self._next += 1
 
     def _add_signed_head(self) -> None:
@@ -219,6 +220,10 @@ class Journal:
         if not self._buffer:
             return
         self._usable()
+        if len(self._buffer) != self._next - 1 - self._written.seq:
+            self._forget()
+            raise JournalTrouble("io", f"the journal `{self.path}`: chaining a record was interrupted, and nothing since the last flush is written",
+                                 retryable=True)
         data = "".join(self._buffer).encode("ascii")
         due = self.durability == "each" or (self.durability == "group" and self._unsynced + len(self._buffer) >= self._group)
         mark = Mark(self._next - 1, self._hash, self._written.offset + len(data))
@@ -238,12 +243,16 @@ class Journal:
         self._buffer.clear()
         self._trouble = None
 
-    def _roll_back(self, error: OSError, *, unknown: bool) -> None:
-        """The file ends with the last good line again, and so does the chain in memory. Raises what is to be told."""
-        reason = error.strerror or type(error).__name__
+    def _forget(self) -> None:
+        """The chain in memory ends where the file does."""
         self._buffer.clear()
         self._next, self._hash = self._written.seq + 1, self._written.hash
         self._signed = min(self._signed, self._written.seq)
+
+    def _roll_back(self, error: OSError, *, unknown: bool) -> None:
+        """The file ends with the last good line again, and so does the chain in memory. Raises what is to be told."""
+        reason = error.strerror or type(error).__name__
+        self._forget()
         try:
             os.ftruncate(self._fd, self._written.offset)
             if self._written.seq >= 0:

@@ -186,14 +186,22 @@ def test_a_chain_written_anew_does_not_fit_its_head_file(journal):
 
 
 @pytest.mark.parametrize("body", [b'{"n": "1"}', b'{"n":"2","m":"1"}', b'{"n":"\\u0041"}', b'{"n":1.5}', b'{"n":1,"n":2}', b'{"n":-0}', b"{'n'}", b"", b'{"n":NaN}'])
-def test_other_texts_of_the_same_json_are_no_lines_even_if_the_hash_fits(short, body):
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_other_texts_of_the_same_json_are_no_lines_even_if_every_hash_fits(short, body, number):
     good = lines_of(short)
-    last = json.loads(good[-1])
-    start, rest = b'{"at":null,"body":' + body + b",", f'"kind":"note","prev":"{last["prev"]}","seq":{last["seq"]}}}'.encode()
-    digest = sha256(start + rest).hexdigest()
-    put(short, b"".join(good[:-1]) + start + f'"hash":"{digest}",'.encode() + rest + b"\n")
+    old = json.loads(good[number])
+    if number == 0:
+        body = body.replace(b"}", b',"schema":"caplex.journal/1"}', 1)
+    start, rest = b'{"at":null,"body":' + body + b",", f'"kind":"{old["kind"]}","prev":"{old["prev"]}","seq":{old["seq"]}}}'.encode()
+    prev = sha256(start + rest).hexdigest()
+    anew = [*good[:number], start + f'"hash":"{prev}",'.encode() + rest + b"\n"]
+    for line in good[number + 1 :]:
+        anew.append(forge(line, prev=prev))
+        prev = json.loads(anew[-1])["hash"]
+    put(short, b"".join(anew))
     path_of(short).unlink()
-    assert kinds(short) == ["form"]
+    (problem,) = verify(short).problems
+    assert (problem.kind, problem.line) == ("opening" if number == 0 else "form", number + 1)
 
 
 def test_the_same_json_with_spaces_or_other_keys_first_is_found(short):

@@ -452,6 +452,26 @@ def test_an_interrupt_in_the_middle_of_a_write_stops_the_writer_and_not_the_chai
     assert verify(path).ok
 
 
+def test_an_interrupt_while_a_record_is_chained_does_not_reach_the_file(path):
+    class Interrupted(list[str]):
+        def append(self, line: str) -> None:
+            super().append(line)
+            raise KeyboardInterrupt
+
+    with open_(path) as journal:
+        journal._buffer = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            journal.append("event", AT, {"n": "1"})
+        journal._buffer = list(journal._buffer)
+        journal.append("event", AT, {"n": "2"})
+        with pytest.raises(JournalTrouble, match="interrupted"):
+            journal.flush()
+        assert verify(path).lines == 1
+        journal.append("event", AT, {"n": "3"})
+    assert verify(path).ok
+    assert [body["n"] for body in bodies(path)[1:]] == ["3"]
+
+
 def test_a_closed_journal_says_so(path):
     journal = open_(path)
     journal.close()
