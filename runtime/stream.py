@@ -83,9 +83,6 @@ class Stream:
         if self._before.has(event):
             self.tally.taken_before += 1
             return
-        if event.type == "tick" and event.at_ns <= self.engine._machine.state.now_ns:
-            self.tally.idle_ticks += 1  # time is there already
-            return
         self._now = str(event.data["at"])
         for made in self._calls_before(event.at_ns):
             self._give(made)
@@ -260,11 +257,11 @@ class Stream:
 
     def _oblige(self, duty: Mapping[str, Any]) -> None:
         """Carry out what the broker can, and say that it is done. The rest waits for who can."""
-        self._tell("obligation", {"schema": "caplex.obligation/1", **duty})
+        self._tell("obligation", {"schema": "caplex.obligation/1", "at": self._now, **duty})
         name, status = str(duty["id"]), "done"
         if duty["do"] in CANCELS:
-            if self.broker is None:
-                return
+            if self.broker is None and duty["orders"]:
+                return  # whoever sends the orders takes them back, and says so
             for order in duty["orders"]:
                 if f"{name}-{order}" not in self._requested:
                     self._said(self._made("order", f"{name}-{order}", order_id=order, status="cancel_requested", because=duty["by"]))

@@ -16,7 +16,7 @@ class Tally:
     """Counts. Memory does not grow with the stream: rules and kinds are counted, not kept."""
 
     def __init__(self) -> None:
-        self.events = self.taken_before = self.idle_ticks = self.refused = self.repeats = self.rejected_acts = self.late = 0
+        self.events = self.taken_before = self.refused = self.repeats = self.rejected_acts = self.late = 0
         self.verdicts: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
         self.shadows: Counter[str] = Counter()

@@ -17,12 +17,15 @@ _STEP = re.compile(r'\.?([A-Za-z_][A-Za-z0-9_-]*)|\["((?:[^"\\])*)"\]|\[(\d+)\]'
 
 
 @click.command("explain")
-@click.argument("subject", metavar="POLICY|CAPnnn|PACK|FACT")
+@click.argument("subject", metavar="POLICY|CAPnnn|PACK|FACT|ID")
 @click.option("--facts", "facts_file", metavar="FILE|-", help="The facts document, JSON.")
 @click.option("--what-if", "changes", metavar="PATH=VALUE", multiple=True, help="Change a fact first: account.equity=90000.")
+@click.option("--journal", metavar="FILE", help="SUBJECT is a decision or an intent of this journal: told from the record.")
 @settings_options
 @output_format("text", "json")
-def explain_command(subject: str, facts_file: str | None, changes: tuple[str, ...], outside: Outside, format: str) -> int:
+def explain_command(
+    subject: str, facts_file: str | None, changes: tuple[str, ...], journal: str | None, outside: Outside, format: str,
+) -> int:
     """Tell a decision in full, or print the page of a diagnostic, a pack or a fact.
 
     \b
@@ -30,7 +33,14 @@ def explain_command(subject: str, facts_file: str | None, changes: tuple[str, ..
     caplex explain CAP203
     caplex explain stdlib.order_sanity
     caplex explain market.price
+    caplex explain --journal desk.journal i-1234
     """
+    if journal is not None:
+        from caplex.compiler.cli.recorded import explain_recorded
+
+        if facts_file is not None or changes:
+            raise click.UsageError("`--journal` brings its own facts: `--facts` and `--what-if` exclude it")
+        return explain_recorded(journal, subject, format)
     if facts_file is not None:
         return _decision(subject, facts_file, changes, outside, format)
     if changes:

@@ -193,7 +193,7 @@ def line_of(kind: str, said: Mapping[str, Any]) -> str:
             text = f"ARMED  {said['switch']}{_where(said['scope'])}{f' by {people}' if people else ''}"
         case "obligation":
             what = said.get("text") or " ".join(said.get("orders") or ()) or "nothing to do"
-            at, text = short(said.get("due")), f"OBLIGATION  {said['id']}  {said['do']}: {what}"
+            text = f"OBLIGATION  {said['id']}  {said['do']}: {what}"
         case "discrepancy":
             text = f"DISCREPANCY  {said['message']}"
         case "rejected":

@@ -30,7 +30,7 @@ def horizons(graph: RuleGraph) -> dict[str, int | None]:
 
 
 def _longest(graph: RuleGraph, number: int) -> int | None:
-    """The longest that this duration can be: constants, settings with their overrides, and sums and extremes of them."""
+    """The longest that this duration can be: constants, settings with their overrides, facts of a declared range, sums and extremes of them."""
     node = graph.nodes[number]
     match node.op:
         case "const" if isinstance(node.payload, Fraction):
@@ -39,7 +39,11 @@ def _longest(graph: RuleGraph, number: int) -> int | None:
             info = graph.settings[graph.slots[node.payload].name]
             values = [info.value, *(override.value for override in info.overrides)]
             return None if any(not isinstance(value, Fraction | int) for value in values) else int(max(values))
-        case "max" | "min" | "add":
+        case "slot" if graph.slots[node.payload].kind == "field":
+            slot = graph.slots[node.payload]
+            high = graph.schema.sections[slot.section].fields[slot.name].high  # what lies above it is unknown, and never reaches the window
+            return None if high is None else int(high)
+        case "max" | "min" | "add" | "else":
             parts = [_longest(graph, arg) for arg in node.args]
             if any(part is None for part in parts):
                 return None

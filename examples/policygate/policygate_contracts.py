@@ -121,6 +121,11 @@ def fields_wrong(contract: type[Contract], document: Any) -> list[str]:
     return []
 
 
+def policy_as_written(document: Any) -> Any:
+    """The policy *document* in the order of its documentation."""
+    return Policy.model_validate(document).model_dump(exclude_unset=True)
+
+
 def policy_fields_wrong(text: str) -> list[str]:
     """The same for a policy in YAML; a text that is no mapping has one problem, without a path."""
     try:
@@ -129,5 +134,27 @@ def policy_fields_wrong(text: str) -> list[str]:
         return [""]
     return fields_wrong(Policy, document)
 
+
+class AuditEvent(Contract):
+    """A line of its audit log; the intent in it may be no other than PolicyGate takes."""
+
+    event_id: str
+    timestamp: str
+    engine_version: Literal["0.2.0"]
+    policy_hash: str
+    run_id: str
+    eval_ms: float
+    intent: Intent
+    portfolio_state: Portfolio
+    market_snapshot: Market
+    execution_state: Execution
+    decision: dict[str, Any]
+
+
+METRICS = {
+    "daily_return": ("loss", "daily_loss_limit_pct"), "drawdown": ("loss", "max_drawdown_pct"),
+    "new_position_pct": ("exposure", "max_position_pct"), "gross_exposure_x": ("exposure", "max_gross_exposure_x"),
+    "net_exposure_x": ("exposure", "max_net_exposure_x")}
+"""What it measures of every intent that has a price, in its order, and the limit of each."""
 
 CONTRACTS = {"intent": Intent, "portfolio": Portfolio, "market": Market, "execution": Execution}

@@ -61,6 +61,7 @@ class SimBroker:
         reject_rate, unknown_rate: Shares of orders that are refused, and whose answer is lost; of the latter half exist.
         duplicate_rate, late_rate: Shares of reports that come twice, and ten times as late.
         cancel_reject_rate: Share of cancellations that come too late.
+        rest: Whether an order that cannot be filled at once waits; else it expires.
         lies: Rates by name of `LIES`, for tests of what the engine makes of them.
     """
 
@@ -70,12 +71,12 @@ class SimBroker:
 
     def __init__(
         self, seed: int | str = 0, *, fill: Fill = "full", delay_s: Rate = 0, reject_rate: Rate = 0, unknown_rate: Rate = 0,
-        duplicate_rate: Rate = 0, late_rate: Rate = 0, cancel_reject_rate: Rate = 0, lies: Mapping[str, Rate] | None = None,
+        duplicate_rate: Rate = 0, late_rate: Rate = 0, cancel_reject_rate: Rate = 0, rest: bool = True, lies: Mapping[str, Rate] | None = None,
     ) -> None:
         unknown = sorted(set(lies or ()) - set(LIES))
         if fill not in ("full", "partial", "none") or unknown:
             raise ValueError(f"fill is full, partial or none, and lies are {', '.join(LIES)}; not {', '.join(unknown) or fill}")
-        self._chance, self._fill = Chance(seed), fill
+        self._chance, self._fill, self._rest = Chance(seed), fill, rest
         self._delay_ns = int(Fraction(delay_s) * SECOND)
         self._rates = {"reject": Fraction(reject_rate), "unknown": Fraction(unknown_rate), "duplicate": Fraction(duplicate_rate),
                        "late": Fraction(late_rate), "cancel": Fraction(cancel_reject_rate),
@@ -134,6 +135,8 @@ class SimBroker:
         known = self.find(client_order_id)
         if known is not None:
             return known
+        if order.get("order_type") == "limit" and order.get("limit_price") is None:
+            raise BrokerRejected("invalid_order", "a limit order wants a limit price")
         if self._chance.happens(self._rates["reject"], client_order_id, "reject"):
             raise BrokerRejected("insufficient_funds", "the simulated venue refuses this order")
         lost = self._chance.happens(self._rates["unknown"], client_order_id, "unknown")
@@ -144,6 +147,10 @@ class SimBroker:
         answer = self._told(working)
         self._match(working)
         self._invent(working)
+        if not self._rest and working.leaves:
+            self._send(self._event("expire", f"{working.id}-x", order_id=working.id, client_order_id=client_order_id, intent_id=client_order_id,
+                                   leaves_quantity=plain(working.leaves), **_named(working.order)))
+            self._end(working)
         if lost:
             raise BrokerUnknown
         return answer
@@ -220,7 +227,7 @@ class SimBroker:
         status = "cancelled" if working.over and filled < working.quantity else "filled" if filled >= working.quantity else (
             "partially_filled" if filled else "open")
         return self._event("order", f"{working.id}-{status}-{working.fills}", order_id=working.id, client_order_id=working.client,
-                           intent_id=working.client, status=status, quantity=plain(working.quantity), **_named(working.order))
+                           intent_id=working.client, status=status, side=working.order["side"], quantity=plain(working.quantity), **_named(working.order))
 
     def _match(self, working: _Working) -> None:
         quote = self._quotes.get(working.order["symbol"])

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from caplex.runtime import signing
 from caplex.runtime.canonical import plain
-from caplex.runtime.clock import format_instant, from_datetime
+from caplex.runtime.clock import exact_instant, format_instant, from_datetime, parse_instant
 from caplex.runtime.decision import Decision, Told
 from caplex.runtime.engine import facts, intents
 from caplex.runtime.engine.events import Event
@@ -22,6 +22,8 @@ from caplex.runtime.engine.reconciling import Snapshot
 from caplex.runtime.engine.stamp import system_clock
 from caplex.runtime.errors import EventError, JournalError
 from caplex.runtime.journal import Journal, JournalTrouble, Record
+from caplex.runtime.journal.record import AT
+from caplex.runtime.layout import pointer
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Roles
 from caplex.version import __version__
@@ -100,7 +102,7 @@ class Engine:
         rebuilt = Rebuild(self)
         self._journal = Journal.open(self._path, header=self._header(), durability=self._durability, on_record=rebuilt.take)
         try:
-            if rebuilt.records == 0:
+            if rebuilt.policy is None:  # new, or a crash came right after its first line
                 self._journal.append("policy", None, policy_record(self.policy))
                 self._journal.append("terms", None, self._terms())
                 self._journal.flush()
@@ -131,13 +133,14 @@ class Engine:
         Raises:
             EventError: it has no usable id or time; nothing was written.
         """
-        event = self._machine.read(self._stamped({**intent, "type": "intent"}))
+        event = self._intent(intent)
         if not self._recovered():
             return self._refuse(event)
+        beside = self._beside(event)
         step = self._machine.step(event)
         assert step.decision is not None
         told = step.told
-        told["shadows"] = [self._shadow(policy, event) for policy in self._shadows]
+        told["shadows"] = [self._shadow(policy, decision, told) for policy, decision in beside]
         try:
             self._write(event, step)
         except JournalError as error:
@@ -151,12 +154,14 @@ class Engine:
 
     def peek(self, intent: Mapping[str, Any]) -> Decision:
         """What `submit` would say now; nothing is reserved and nothing written."""
-        event = self._machine.read(self._stamped({**intent, "type": "intent"}))
-        machine = self._machine
-        named = machine.named(event.data)
-        account = intents.account_of(named)
-        now = max(event.at_ns, machine.state.account(account).last_ns if account in machine.state.accounts else event.at_ns)
+        machine, named, account, now = self._machine.ahead(self._intent(intent))
         return intents.decide(machine, named, account, now, approved=frozenset())
+
+    def _intent(self, given: Mapping[str, Any]) -> Event:
+        if not isinstance(given, Mapping) or given.get("type") not in (None, "intent"):
+            what = f"a {given['type']} is applied: `engine.apply(event)`" if isinstance(given, Mapping) else "an intent is an object"
+            raise EventError(what)
+        return self._machine.read(self._stamped(given, type="intent"))
 
     def apply(self, event: Mapping[str, Any], *, subject: str | None = None) -> Outcome:
         """Take an event from venue, host or operator; *subject* is who the caller has authenticated.
@@ -194,27 +199,33 @@ class Engine:
         """Give back the room of an approval that was never sent."""
         return self.apply({"type": "release", "intent_id": intent_id, "because": because})
 
-    def _stamped(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not isinstance(given, Mapping) or given.get("at") is not None:
+    def _stamped(self, given: Mapping[str, Any], **more: str) -> Mapping[str, Any]:
+        if not isinstance(given, Mapping):
             return given
-        return {**given, "at": format_instant(from_datetime(self._clock()))}
+        for key in getattr(given, "duplicates", ()):
+            raise EventError(f"{more.get('type') or given.get('type')}: {pointer(key)} stands there twice")
+        if given.get("at") is None:
+            more["at"] = format_instant(from_datetime(self._clock()))
+        return {**given, **more} if more else given
 
-    def _shadow(self, policy: Policy, event: Event) -> dict[str, Any]:
-        """What another policy says on the same facts; it takes no room and trips nothing."""
-        machine = self._machine
-        named = machine.named(event.data)
-        mine = machine.state.seen.get(event.id or "")
-        decision = policy.decide(facts.document(policy.plan, machine.state, named, machine.state.now_ns))
+    def _beside(self, event: Event) -> list[tuple[Policy, Decision]]:
+        """What other policies say on the facts that the decision will see; they take no room and trip nothing."""
+        if not self._shadows or event.id in self._machine.state.seen:
+            return []
+        machine, named, _, now = self._machine.ahead(event)
+        return [(policy, policy.decide(facts.document(policy.plan, machine.state, named, now))) for policy in self._shadows]
+
+    @staticmethod
+    def _shadow(policy: Policy, decision: Decision, mine: Mapping[str, Any]) -> dict[str, Any]:
         return {"policy": {"name": policy.name, "version": policy.version, "hash": policy.hash}, "verdict": decision.verdict.value,
-                "quantity": plain_quantity(decision), "decided_by": decision.decided_by,
-                "flip": mine is not None and mine.told["verdict"] != decision.verdict.value}
+                "quantity": plain_quantity(decision), "decided_by": decision.decided_by, "flip": mine["verdict"] != decision.verdict.value}
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, event: Event, step: Step) -> None:
         if self._journal is None:
             return
-        at = event.data["at"] if isinstance(event.data.get("at"), str) else None
+        at = event.data["at"]
         self._journal.append("event", _at(at), dict(event.data))
         self._journal.append("decision", _at(at), step.told)
         self._journal.flush()
@@ -284,8 +295,7 @@ class Engine:
         """What a decision on *intent* would see: a document for `policy.decide`, for bug reports and tests."""
         import copy
 
-        given = self._machine.read(self._stamped({**intent, "type": "intent"})).data if intent is not None else {"action": "noop"}
-        return copy.deepcopy(self._machine.facts(given))
+        return copy.deepcopy(self._machine.facts(self._intent(intent) if intent is not None else None))
 
     def decision(self, id: str) -> Decision | None:
         """The last answer to the intent *id*, or the decision *id*; None if it is not known (any more)."""
@@ -356,7 +366,7 @@ class Rebuild:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.records = engine, 0
-        self.hash: str | None = None
+        self.policy: dict[str, Any] | None = None
         self.terms: Mapping[str, Any] | None = None
         self.last: tuple[Event, Step] | None = None  # an event whose answer has not been met yet
 
@@ -365,7 +375,7 @@ class Rebuild:
         self.records += 1
         machine = self.engine._machine
         if record.kind == "policy":
-            self.hash = record.body["hash"]
+            self.policy = {name: record.body.get(name) for name in policy_of(machine.policy)}
         elif record.kind == "terms":
             self.terms = record.body
             machine.under(record.body)
@@ -389,18 +399,24 @@ class Rebuild:
             engine._journal.append("terms", None, terms)
             engine._journal.flush()
             engine._machine.under(terms)
-        if self.hash == engine.policy.hash:
+        if self.policy == policy_of(engine.policy):
             return
         if not engine._keep_state:
-            raise JournalError(f"`{engine._path}` was written under another policy ({str(self.hash)[:19]}…); "
+            raise JournalError(f"`{engine._path}` was written under another policy ({_shown(self.policy)}); "
                                "`on_policy_change=\"keep_state\"` activates this one")
         assert engine._journal is not None
         engine._journal.append("policy", None, policy_record(engine.policy))
         engine._journal.flush()
 
 
-def _at(text: str | None) -> str | None:
-    return text
+def _shown(policy: Mapping[str, Any] | None) -> str:
+    policy = policy or {}
+    return f"{policy.get('name')} {policy.get('version')}, {str(policy.get('hash'))[:19]}…, settings {str(policy.get('settings_hash'))[:19]}…"
+
+
+def _at(text: str) -> str:
+    """The time of a record has one form; RFC 3339 allows events a few more."""
+    return text if AT.fullmatch(text) else exact_instant(parse_instant(text))
 
 
 def plain_quantity(decision: Decision) -> str:

@@ -57,6 +57,9 @@ _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("position", "mode"): ("snapshot", "adjust"), ("account", "mode"): ("merge", "replace"), ("obligation", "status"): ("done", "failed", "seen"),
     ("operator", "act"): ("trip", "rearm", "approve", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
 }
+_TEXTS_OF_AN_INTENT: Final = ("id", "account", "venue", "symbol", "strategy", "order_id", "intent_id")
+_TEXTS: Final = (*_TEXTS_OF_AN_INTENT, "client_order_id", "new_order_id", "corrects", "pair", "name", "key", "position_side", "oco", "obligation_id",
+                 "hold_id", "request_id")
 _COUNTS: Final = frozenset({"quantity", "filled_quantity", "leaves_quantity", "canceled_quantity"})
 _ROWS: Final = frozenset({"events", "positions", "orders"})
 _ROW_NEEDS: Final = {"events": (("type", "at"), ""), "positions": (("symbol",), "quantity"), "orders": (("id",), "leaves_quantity")}
@@ -151,7 +154,7 @@ def _known(data: Mapping[str, Any], type_: str) -> None:
 
 
 def _values(data: Mapping[str, Any], type_: str) -> None:
-    for name in ("id", "account", "venue", "symbol", "strategy", "order_id", "intent_id"):
+    for name in _TEXTS if type_ != "intent" else _TEXTS_OF_AN_INTENT:
         value = data.get(name)
         if value is not None and (not isinstance(value, str) or not value or len(value) > 200):
             raise EventError(f"{type_}: /{name} is {shown(value)}; a text is wanted")

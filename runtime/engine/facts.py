@@ -113,6 +113,7 @@ def switch_row(latch: Latch) -> dict[str, Any]:
     if latch.since_ns is not None:
         found["since"] = exact_instant(latch.since_ns)
     if latch.confirming:
-        found["confirming"] = {str(clause): {"readings": readings, "since": exact_instant(since)}
+        # A decision counts what it sees as a reading; here that one has been counted when its event came.
+        found["confirming"] = {str(clause): {"readings": max(readings - 1, 0), "since": exact_instant(since)}
                                for clause, (readings, since) in sorted(latch.confirming.items())}
     return found

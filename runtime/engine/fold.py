@@ -197,9 +197,9 @@ def _on_session(state: State, event: Event, account: str, now: int, applied: App
             held.fields["day_start_balance"] = event.data["balance"]
     values = event.data.get("values")
     if isinstance(values, Mapping):
-        state.session.update(values)
+        state.session = {**state.session, **values}
     if event.data.get("phase") is not None:
-        state.session["phase"] = event.data["phase"]
+        state.session = {**state.session, "phase": event.data["phase"]}
     applied.sections |= {"account", "session"}
 
 
@@ -229,7 +229,8 @@ def _on_row(table: str, key: str, section: str) -> Callable[[State, Event, str, 
     def fold(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
         rows: dict[str, Any] = getattr(state, table)
         values = event.data.get("values", {"rate": event.data.get("rate")})
-        rows[event.data[key]] = {**rows.get(event.data[key], {}), **values, "as_of": event.data["at"]}
+        # A new table, and not a row in the old one: whoever has laid out the old one goes by whether it is the same.
+        setattr(state, table, {**rows, event.data[key]: {**rows.get(event.data[key], {}), **values, "as_of": event.data["at"]}})
         applied.sections.add(section)
 
     return fold

@@ -34,20 +34,16 @@ def step(machine: Machine, event: Event) -> Step:
     assert event.id is not None
     intent = machine.named(event.data)
     account = account_of(intent)
+    latches = machine.latches()
     now, late = fold.at_of(state, event, account)
-    applied = fold.Applied()
-    fold.advance(machine.policy.plan, state, account, now, applied)
-    state.account(account).last_ns = now
+    arrive(machine, account, now, latches)
     forget(machine, now)
     before = state.seen.get(event.id)
     if before is not None:
         told = repeated(machine, event, before) if before.hash == event.hash else conflict(machine, event, before, now)
         return Step("decision", told, Decision.from_dict(told))
-    latches = machine.latches()
-    latches.judge({"now"}, account, now, None)
-    latches.settle(account, now, None)
     decision = decide(machine, intent, account, now, approved=frozenset())
-    told = record(machine, decision, intent, account, now, latches)
+    told = record(machine, decision, intent, account, now, latches, event.hash)
     if late:
         told["late"] = True
     state.seen[event.id] = Seen(event.hash, told["decision_id"], now, told)
@@ -59,20 +55,32 @@ def account_of(intent: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def release(machine: Machine, hold: holds.Hold, now: int) -> Decision:
+def arrive(machine: Machine, account: str, now: int, latches: Latches) -> None:
+    """What happens before an intent is decided: its time comes, and switches that read time, or what time changes, are judged."""
+    applied = fold.Applied()
+    fold.advance(machine.policy.plan, machine.state, account, now, applied)
+    machine.state.account(account).last_ns = now
+    latches.judge({"now"} | applied.sections, account, now, None)
+    latches.settle(account, now, None)
+    if latches.tripped:
+        machine.overtake(latches, now)
+
+
+def release(machine: Machine, hold: holds.Hold, now: int, latches: Latches) -> Decision:
     """An intent whose hold was lifted is judged again, at the time of the approval, on what is known then."""
     state = machine.state
     before = state.seen[hold.intent_id]
     intent = dict(before.told["intent"])
     account = account_of(intent)
-    fold.advance(machine.policy.plan, state, account, now, fold.Applied())
-    state.account(account).last_ns = max(state.account(account).last_ns, now)
+    now = max(now, state.account(account).last_ns)
+    arrive(machine, account, now, latches)
+    hold = state.holds[hold.id]  # a switch that tripped just now has ended it
     used = holds.use(hold, intent_hash=before.hash, policy_hash=machine.policy.hash, now_ns=now)
     approved = frozenset(need.rule for need in hold.needs) if isinstance(used, holds.Hold) else frozenset()
     if isinstance(used, holds.Hold):
         state.holds[hold.id] = used
     decision = decide(machine, intent, account, now, approved=approved)
-    told = record(machine, decision, intent, account, now, machine.latches())
+    told = record(machine, decision, intent, account, now, latches, before.hash)
     told["released_by"] = hold.id
     state.seen[hold.intent_id] = Seen(before.hash, told["decision_id"], now, told)
     return decision
@@ -86,7 +94,7 @@ def decide(machine: Machine, intent: Mapping[str, Any], account: str, now: int, 
 
 
 def record(
-    machine: Machine, decision: Decision, intent: Mapping[str, Any], account: str, now: int, latches: Latches,
+    machine: Machine, decision: Decision, intent: Mapping[str, Any], account: str, now: int, latches: Latches, digest: str,
 ) -> dict[str, Any]:
     """What the decision does to the state, and the document that tells it."""
     state, ruling = machine.state, decision.ruling
@@ -99,7 +107,7 @@ def record(
     if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
         _reserve(machine, told, ruling, intent, account, now, decision._bound.book("value"))
     elif ruling.verdict is Verdict.HOLD:
-        _hold(machine, told, ruling, intent, now, content)
+        _hold(machine, told, ruling, intent, now, digest)
     _remember(machine, ruling, intent, account, now, quiet=quiet)
     for trip in ruling.tripped:
         latches.trip(latches.switches[trip.switch], trip.scope, now, cause=_cause(latches, trip), decision=told["decision_id"])
@@ -152,20 +160,16 @@ def _price(intent: Mapping[str, Any]) -> str | None:
     return price if isinstance(price, str) else None
 
 
-def _hold(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mapping[str, Any], now: int, content: str) -> None:
+def _hold(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mapping[str, Any], now: int, digest: str) -> None:
     state = machine.state
     needs = tuple(holds.Need(reason.rule, reason.approval.role, reason.approval.quorum)
                   for reason in ruling.reasons if reason.approval is not None and reason.rule in ruling.holds)
     windows = [reason.approval.within_ns for reason in ruling.reasons if reason.approval is not None and reason.approval.within_ns is not None]
     lapse = now + min(windows) if windows else _expiry(machine, intent, now)
-    hold = holds.Hold(id=f"h-{state.seq}", intent_id=intent["id"], intent_hash=_hash(intent), policy_hash=machine.policy.hash, needs=needs,
+    hold = holds.Hold(id=f"h-{state.seq}", intent_id=intent["id"], intent_hash=digest, policy_hash=machine.policy.hash, needs=needs,
                       at_ns=now, expires_ns=lapse)
     state.holds[hold.id] = hold
     told["hold"] = hold.to_dict()
-
-
-def _hash(intent: Mapping[str, Any]) -> str:
-    return Event("intent", None, 0, {**intent, "type": "intent"}).hash
 
 
 # ── histories ─────────────────────────────────────────────────────────────────────────────────────────
@@ -199,14 +203,18 @@ def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], accou
 
 
 def forget(machine: Machine, now: int) -> None:
-    """Ids older than `idempotency keep` are forgotten; the oldest stand first."""
-    keep = machine.policy.plan.header.idempotency_keep_ns
-    seen = machine.state.seen
-    while keep is not None and seen:
-        name = next(iter(seen))
-        if now - seen[name].at_ns <= keep:
+    """Ids older than `idempotency keep` are forgotten; the oldest stand first. What still works, or waits, is kept for another round."""
+    keep, state = machine.policy.plan.header.idempotency_keep_ns, machine.state
+    if keep is None:
+        return
+    waiting = {hold.intent_id for hold in state.holds.values() if hold.ended is None and not hold.expired(now)}
+    for _ in range(len(state.seen)):
+        name = next(iter(state.seen))
+        if now - state.seen[name].at_ns <= keep:
             return
-        del seen[name]
+        answered, order = state.seen.pop(name), state.find_order(None, None, name)
+        if name in waiting or (order is not None and order.flows):
+            state.seen[name] = answered
 
 
 def repeated(machine: Machine, event: Event, before: Seen) -> dict[str, Any]:

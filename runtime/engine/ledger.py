@@ -48,6 +48,8 @@ class Ledger:
     holding: int = 0
     committed: int = 0
     unusable: int = 0
+    taken_ns: int = -(2**63)
+    """When the totals were last taken: at an earlier time prices in them might be from the future."""
     _stamps: list[tuple[int, str]] = field(default_factory=list)
 
     def part(self, symbol: str) -> Part:

@@ -71,6 +71,8 @@ class Desk:
         if moved:
             for symbol in sorted(moved):
                 self._refresh(found, world, symbol)
+            if isinstance(world.now, Fraction):
+                found.taken_ns = max(found.taken_ns, int(world.now))
             world.state.moved[account] = set()
         return found
 
@@ -94,7 +96,7 @@ class Desk:
 
     def is_sound(self, ledger: Ledger, now: int) -> bool:
         """May the totals be used: is every price in them usable still?"""
-        if ledger.unusable:
+        if ledger.unusable or now < ledger.taken_ns:  # a quote may be of a time that the account has not reached
             return False
         oldest = ledger.oldest_ns()
         return oldest is None or now - oldest <= self.fresh_ns
@@ -272,16 +274,19 @@ class LiveBook(Book):
 
     @cached_property
     def _exposures(self) -> Any:
-        """With a ledger, only those of the intent's own symbol: other venues, the other leg of a hedge."""
-        if self._ledger is None:
-            return super()._exposures
-        held, sent = self.world.mine("positions"), self.world.mine("orders")
+        """With a ledger, only those of the intent's own symbol: other venues, the other leg of a hedge. Without one, all."""
+        world = self.world
+        held, sent = world.mine("positions"), world.mine("orders")
         if isinstance(held, Unknown) or isinstance(sent, Unknown):
             return merge(held, sent)
-        symbol = self.world.claim("symbol")
+        symbol, account = world.claim("symbol"), world.account_name
         assert isinstance(symbol, str)
+        symbols = [symbol] if self._ledger is not None else list(dict.fromkeys(
+            [symbol, *world.state.held.get(account, ()), *world.state.working.get(account, ())]))
+        # The same rows as `mine` gave: it is they that are left out, and not others that say the same.
         mine = {id(row) for row in (*held, *sent)}
-        return exposures(self.world.of_symbol("positions", symbol), self.world.of_symbol("orders", symbol), self._value, mine=mine)
+        return exposures([row for name in symbols for row in world.of_symbol("positions", name)],
+                         [row for name in symbols for row in world.of_symbol("orders", name)], self._value, mine=mine)
 
     def _sum(self, part: str) -> Any:
         here = super()._sum(part)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -79,11 +80,22 @@ class Machine:
             return {**intent, "account": admission.normalised(self.policy.plan.schema, "account", account)}
         return dict(intent)
 
-    def facts(self, intent: Mapping[str, Any], at_ns: int | None = None) -> dict[str, Any]:
-        """What a decision on *intent* would see."""
-        intent = self.named(intent)
-        now = self.state.now_ns if at_ns is None else at_ns
-        return facts.document(self.policy.plan, self.state, intent, now)
+    def facts(self, event: Event | None) -> dict[str, Any]:
+        """What a decision on the intent *event* would see; on none, everything as it is."""
+        if event is None:
+            return facts.document(self.policy.plan, self.state, self.named({"action": "noop"}), self.state.now_ns)
+        twin, intent, _, now = self.ahead(event)
+        return facts.document(self.policy.plan, twin.state, intent, now)
+
+    def ahead(self, event: Event) -> tuple[Machine, dict[str, Any], str, int]:
+        """A machine of its own at the moment at which the intent *event* would be decided: the intent, its account, the time."""
+        twin = copy(self)
+        twin.state, twin.desk = self.state.fork(), Desk(self.policy.plan)
+        intent = self.named(event.data)
+        account = intents.account_of(intent)
+        now, _ = fold.at_of(twin.state, event, account)
+        intents.arrive(twin, account, now, twin.latches())
+        return twin, intent, account, now
 
     # ── stepping ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -206,7 +218,7 @@ class Machine:
             return found
         self.state.holds[hold.id] = found
         if found.released:
-            released.append(intents.release(self, found, act.at_ns))
+            released.append(intents.release(self, found, act.at_ns, latches))
         return None
 
     def _hold(self, target: Mapping[str, Any]) -> holds.Hold | Refusal:

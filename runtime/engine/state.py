@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -201,7 +202,7 @@ class State:
             self.working.get(before.account, {}).get(before.symbol, {}).pop(before.id, None)
             self.moved.setdefault(before.account, set()).add(before.symbol)
             for names, name in ((self.by_client, before.id), (self.by_client, before.client_order_id), (self.by_intent, before.intent_id)):
-                if name:  # whoever knows it by an earlier name will find it: fills come late
+                if name and name != order.id:  # whoever knows it by an earlier name will find it: fills come late
                     names[name] = order.id
         self.orders[order.id] = order
         if order.flows:
@@ -230,6 +231,15 @@ class State:
         for account in self.accounts:
             if symbol in self.held.get(account, ()) or symbol in self.working.get(account, ()):
                 self.moved.setdefault(account, set()).add(symbol)
+
+    def fork(self) -> State:
+        """A state of its own that begins as this one is: rows are shared, since nobody changes them in place."""
+        twin = copy(self)
+        for each in fields(State):
+            value = getattr(self, each.name)
+            if isinstance(value, dict):
+                setattr(twin, each.name, {key: _forked(item) for key, item in value.items()})
+        return twin
 
     @property
     def named_accounts(self) -> list[str]:
@@ -270,3 +280,17 @@ class State:
             if name is not None and name in self.orders:
                 return self.orders[name]
         return None
+
+
+def _forked(item: Any) -> Any:
+    """*item* for a state of its own, where a fold changes it in place."""
+    match item:
+        case Account():
+            return replace(item, fields=dict(item.fields))
+        case Latch():
+            return replace(item, confirming=dict(item.confirming))
+        case dict():
+            return {key: _forked(each) for key, each in item.items()}
+        case deque() | set():
+            return copy(item)
+    return item

@@ -154,7 +154,11 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
     past = state.past(account, "fills")
     for index, each in enumerate(past):
         if each.row.get("id") == corrects:
-            past[index] = replace(each, row={**each.row, "quantity": event.data["quantity"], "price": event.data["price"]})
+            if new:
+                past[index] = replace(each, row={**each.row, "quantity": event.data["quantity"], "price": event.data["price"]})
+            else:  # there was no fill: nothing cools down after it
+                del past[index]
+            break
     applied.flag("corrected_fill", f"fill {corrects} was corrected from {plain(old)} to {plain(new)}", fill_id=corrects)
     applied.sections |= {"positions", "position", "orders", "fills"}
 

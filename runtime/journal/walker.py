@@ -61,6 +61,8 @@ class Walker:
         self.torn: bytes | None = None
         self.journal: str | None = None
         self.met = head is None  # whether the line that the head file names is where it says
+        self._elsewhere = False  # that line is there, at another offset
+        self._wrong = False  # something was told
         self._loose = 0  # lines that could not be read since then: so much further may the next one be
         self._either: tuple[str, ...] = ()  # hashes that a changed line may have had
 
@@ -74,13 +76,13 @@ class Walker:
                 if good is not None:
                     yield good
                 else:
-                    yield from self._line(held, is_last=False)
+                    yield from self._asked(held, is_last=False)
             held = raw
             if self._wait is not None:  # whoever waits for lines wants each at once
-                yield from self._line(raw, is_last=False)
+                yield from self._asked(raw, is_last=False)
                 held = None
         if held is not None:
-            yield from self._line(held, is_last=True)
+            yield from self._asked(held, is_last=True)
 
     def _refuse_foreign(self) -> None:
         start = self._stream.tell()
@@ -130,6 +132,11 @@ class Walker:
         if not self.met:
             self._meet_head(digest)
         return record
+
+    def _asked(self, raw: bytes, *, is_last: bool) -> Iterator[Record | Problem]:
+        for step in self._line(raw, is_last=is_last):
+            self._wrong = self._wrong or isinstance(step, Problem)
+            yield step
 
     def _line(self, raw: bytes, *, is_last: bool) -> Iterator[Record | Problem]:
         number = self.lines + 1
@@ -209,7 +216,7 @@ class Walker:
 
     def _meet_head(self, *hashes: str) -> None:
         if self._head is not None and self.last.seq == self._head.mark.seq and self._head.mark.hash in hashes:
-            self.met = True
+            self.met, self._elsewhere = True, self.last.offset != self._head.mark.offset
 
     # ── the head file, once the walk is done ──────────────────────────────────────────────────────────
 
@@ -229,4 +236,7 @@ class Walker:
         if not self.met and not self._loose:
             return Problem(self.lines, named.seq, "head", f"the head file names another line {named.seq + 1} than the one that is there: "
                            "the journal was written anew, or one of the two files comes from elsewhere")
+        if self._elsewhere and not self._wrong:
+            return Problem(self.lines, named.seq, "head", f"the head file names the offset {named.offset} for line {named.seq + 1}, which ends elsewhere: "
+                           "the head file was changed")
         return None

@@ -104,12 +104,13 @@ class Desk:
 
     def position(self, symbol: str = "X", account: str | None = None) -> str:
         rows = self.engine.facts({"id": "look", "action": "noop", "account": account or self.name, "at": self.at})["positions"]
+        rows = rows.values() if isinstance(rows, dict) else rows  # a map by symbol, where nothing needs a list
         return next((row["quantity"] for row in rows if row["symbol"] == symbol), "0")
 
     def told(self, **fields: Any) -> dict[str, Any]:
         """The account as a decision would see it."""
-        facts = self.engine.facts({"id": "look", "action": "noop", "account": self.name, "at": self.at, **fields})
-        return facts["accounts"][self.name]
+        facts = self.engine.facts({"id": "look", "action": "noop", "account": self.name, "at": self.at, **fields})  # as an intent would see it
+        return facts["accounts"][fields.get("account", self.name)]
 
     def switch(self, **scope: str) -> str:
         rows = [row for row in self.engine.switches if all(row.scope.get(name) == value for name, value in scope.items())]

@@ -305,15 +305,14 @@ def test_a_head_file_behind_is_fine_and_one_of_another_journal_is_not(make, tmp_
     assert kinds(path) == ["head"]
 
 
-def test_every_change_of_one_byte_of_the_head_file_is_found_or_changes_nothing(short):
+def test_every_change_of_one_byte_of_the_head_file_is_found(short):
     head = path_of(short)
     good = head.read_bytes()
-    offset = range(good.index(b'"offset":"') + 10, good.index(b'"offset":"') + 30)
     for position, byte in enumerate(good):
         bad = bytearray(good)
         bad[position] = 0x31 if byte == 0x30 else 0x30
         head.write_bytes(bad)
-        assert verify(short).ok == (position in offset), position  # the offset is for people
+        assert [problem.kind for problem in verify(short).problems] in (["head"], ["lost"]), position
 
 
 # ── what is no journal ────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,112 @@
+"""`caplex replay`: every decision of a journal proved again, or, under another policy, those that would flip."""
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import click
+
+from caplex.compiler.cli import output
+from caplex.compiler.cli.auditing import _told as journal_troubles
+from caplex.compiler.cli.options import Outside, output_format, settings_options
+from caplex.compiler.cli.output import Status
+
+KIND = re.compile(r"(allow|modify|hold|deny):(allow|modify|hold|deny)")
+LISTED = 50
+EVERY = 5_000
+
+
+@click.command("replay")
+@click.argument("journal")
+@click.option("--policy", "other_file", metavar="OTHER.cap", help="Decide with this policy, and list what it decides otherwise.")
+@click.option("--fail-on", metavar="deny:allow,…", default="", help="Exit 1 if a decision flips in one of these ways.")
+@settings_options
+@output_format("text", "json")
+def replay_command(journal: str, other_file: str | None, fail_on: str, outside: Outside, format: str) -> int:
+    """Run a journal again: prove every decision, or show which ones another policy would flip.
+
+    \b
+    caplex replay desk.journal
+    caplex replay desk.journal --policy tighter.cap --fail-on deny:allow
+    """
+    import caplex
+    from caplex.compiler.recorded import compile_recorded
+    from caplex.runtime.replay import replay
+
+    wanted = _kinds(fail_on, other_file)
+    other = caplex.load(other_file, settings=outside.settings(), mode=outside.mode) if other_file is not None else None
+    shows = sys.stderr.isatty()
+
+    def progress(seq: int) -> None:
+        if shows and seq % EVERY == 0:
+            print(f"\r{seq:,} lines ", end="", file=sys.stderr, flush=True)
+
+    with journal_troubles():
+        found = replay(journal, load=compile_recorded, other=other, progress=progress)
+    if shows:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    told = found.to_dict()
+    if format == "json":
+        output.say_json(told)
+    else:
+        output.say("\n".join(replay_lines(journal, told, other_file)))
+    return Status.NO if not found.identical or any(found.kinds[kind] for kind in wanted) else Status.WORKED
+
+
+def _kinds(text: str, other: str | None) -> list[str]:
+    wanted = [each.strip().lower() for each in text.split(",") if each.strip()]
+    for each in wanted:
+        if not KIND.fullmatch(each):
+            raise click.UsageError(f"`--fail-on {each}`: two verdicts are wanted, deny:allow")
+    if wanted and other is None:
+        raise click.UsageError("`--fail-on` wants `--policy OTHER.cap`: the same policy flips nothing")
+    return wanted
+
+
+def replay_lines(journal: str, told: dict[str, Any], other: str | None) -> list[str]:
+    """What a replay found, for people."""
+    from caplex.compiler.diagnostics.render import visible
+
+    lines = [f"{journal}: {told['events']} events, {told['decisions']} decisions, {told['outcomes']} outcomes"
+             + (f", {told['policies']} policies" if told["policies"] > 1 else "")]
+    answers = told["decisions"] + told["outcomes"]
+    if told["broken"]:
+        lines.append(f"the chain is broken in {told['broken']} place{'s' if told['broken'] > 1 else ''}")
+        lines += [f"  {each['sentence']}" for each in told["problems"][:LISTED]]
+    if told["differing"]:
+        lines.append(f"{told['differing']} of {answers} did not come again:")
+        for each in told["differences"][:LISTED]:
+            lines.append(f"  line {each['seq'] + 1}  {each['at'] or '-'}  {each['what']}  {each['path'] or '/'}: "
+                         f"recorded {each['recorded']}, again {each['again']}")
+    elif not told["broken"]:
+        lines.append(f"all {answers} came again, byte for byte" if answers else "nothing was decided")
+    if told["torn"] is not None:
+        lines.append(f"the last line is not whole: {told['torn']['sentence']}")
+    if told["unanswered"]:
+        lines.append(f"{told['unanswered']} event had no answer in the journal: a crash came between the two")
+    if other is not None:
+        lines.append(f"{other} decides {told['flipped']} of {told['decisions']} otherwise"
+                     + (": " + ", ".join(f"{number} {kind}" for kind, number in told["kinds"].items()) if told["flipped"] else ""))
+        for flip in told["flips"][:LISTED]:
+            lines.append("  " + flip_line(flip))
+        if told["flipped"] > LISTED:
+            lines.append(f"  and {told['flipped'] - LISTED} more; `--format json` lists them")
+    lines += [f"note: {note}" for note in told["notes"]]
+    if told["digest"] is not None:
+        lines.append(f"state {told['digest'][:19]}…  policy {str(told['policy'].get('hash'))[:19]}…")
+    return [visible(line) for line in lines]
+
+
+def flip_line(flip: dict[str, Any]) -> str:
+    """``15:00:02  i-2  buy 300 AAPL  MODIFY 20 → DENY  EXP-010: …``."""
+    def side(of: dict[str, Any]) -> str:
+        return f"{of['verdict']} {of['quantity']}" if of["verdict"] in ("ALLOW", "MODIFY") else str(of["verdict"])
+
+    order = " ".join(str(flip[name]) for name in ("side", "requested", "symbol") if flip.get(name) is not None)
+    why = flip["would_be"] if flip["would_be"]["decided_by"] else flip["was"]
+    because = f"{why['decided_by']}: {why['message']}" if why["decided_by"] else ""
+    if because and why is flip["was"]:
+        because = "no longer " + because
+    return "  ".join(each for each in (str(flip["at"]).replace(".000000Z", "Z"), str(flip["intent_id"]), order,
+                                       f"{side(flip['was'])} → {side(flip['would_be'])}", because) if each)

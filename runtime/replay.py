@@ -1,0 +1,340 @@
+"""A journal run again: the same policy must give every answer again to the byte; another shows which decisions it would flip.
+
+What a journal recorded as events is taken again in its order; the answers beside them are compared and never believed.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from caplex.runtime.decision import Decision
+from caplex.runtime.engine.machine import Machine, Step
+from caplex.runtime.errors import CaplexError, EventError, JournalError
+from caplex.runtime.journal import Problem, Record, read
+from caplex.runtime.journal.head import load as load_head
+from caplex.runtime.journal.record import encode
+from caplex.runtime.journal.trouble import JournalTrouble
+from caplex.runtime.journal.walker import Walker, open_for_reading
+from caplex.runtime.policy import Policy
+
+Load = Callable[[Mapping[str, Any]], Policy]
+MOST: Final = 1000
+"""So many differences and flips are kept; all are counted."""
+_ANSWERS: Final = frozenset({"decision", "outcome"})
+_MISSING: Final = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An answer that did not come again: where in it the first difference stands, and both values."""
+
+    seq: int
+    at: str | None
+    what: str
+    path: str
+    recorded: str
+    again: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"seq": self.seq, "at": self.at, "what": self.what, "path": self.path, "recorded": self.recorded, "again": self.again}
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A decision that the other policy gives otherwise."""
+
+    seq: int
+    told: Mapping[str, Any]
+    other: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """``deny:allow``."""
+        return f"{self.told['verdict']}:{self.other['verdict']}".lower()
+
+    def to_dict(self) -> dict[str, Any]:
+        def side(told: Mapping[str, Any]) -> dict[str, Any]:
+            rule = told.get("decided_by")
+            message = next((each["message"] for each in told.get("reasons") or () if each["rule"] == rule), None)
+            return {"verdict": told["verdict"], "quantity": told["quantity"], "decided_by": rule, "message": message}
+
+        about = {name: self.told.get(name) for name in ("at", "intent_id", "decision_id", "symbol", "side", "requested")}
+        return {"seq": self.seq, "kind": self.kind, **about, "was": side(self.told), "would_be": side(self.other)}
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay found.
+
+    Attributes:
+        again: Answers that came again to the byte.
+        unanswered: Events at the end whose answer a crash kept from being written.
+        problems: Of the chain, in sentences. torn: the last line is not whole.
+        notes: What could not be proved, and why.
+    """
+
+    events: int = 0
+    decisions: int = 0
+    outcomes: int = 0
+    again: int = 0
+    eras: int = 0
+    differing: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    flipped: int = 0
+    flips: list[Flip] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+    broken: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    torn: Problem | None = None
+    notes: list[str] = field(default_factory=list)
+    digest: str | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identical(self) -> bool:
+        return not self.differing and not self.broken
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``caplex.replay/1``."""
+        return {
+            "schema": "caplex.replay/1", "identical": self.identical, "events": self.events, "decisions": self.decisions, "outcomes": self.outcomes,
+            "again": self.again, "policies": self.eras, "policy": dict(self.policy), "differing": self.differing,
+            "differences": [each.to_dict() for each in self.differences], "flipped": self.flipped, "kinds": dict(sorted(self.kinds.items())),
+            "flips": [each.to_dict() for each in self.flips], "unanswered": self.unanswered, "broken": self.broken,
+            "problems": [each.to_dict() for each in self.problems], "torn": None if self.torn is None else self.torn.to_dict(),
+            "notes": self.notes, "digest": self.digest}
+
+
+class Era:
+    """A machine that is fed the records of a journal, under the policies that the journal names."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self.machine: Machine | None = None
+        self._terms: Mapping[str, Any] | None = None
+        self.eras = 0
+
+    def take(self, record: Record) -> Step | None:
+        """The answer to an event; None for a record of another kind."""
+        if record.kind == "policy":
+            self._policy(record.body)
+        elif record.kind == "terms":
+            self._terms = record.body
+            if self.machine is not None:
+                self.machine.under(record.body)
+        elif record.kind == "event":
+            if self.machine is None:
+                raise JournalError("the journal names no policy before its first event, so nothing can be decided again")
+            body = dict(record.body)
+            subject = body.pop("x_subject", None)
+            return self.machine.step(self.machine.read(body), subject=subject)
+        return None
+
+    def _policy(self, body: Mapping[str, Any]) -> None:
+        policy = self._load(body)
+        self.eras += 1
+        if self.machine is None:
+            self.machine = Machine(policy)
+            if self._terms is not None:
+                self.machine.under(self._terms)
+        else:
+            self.machine.activate(policy)
+
+
+def walk(path: str | Path) -> Iterator[Record | Problem]:
+    """The records of a journal and what is wrong with its chain, in their order, the end against the head file last."""
+    try:
+        head = load_head(path)
+    except JournalTrouble as error:
+        head = None
+        yield Problem(0, None, "head", str(error))
+    with open_for_reading(path) as stream:
+        walker = Walker(stream, str(path), head=head, exact=True)
+        yield from walker
+        late = walker.against_head()
+    if late is not None:
+        yield late
+
+
+def replay(path: str | Path, *, load: Load, other: Policy | None = None, progress: Callable[[int], None] | None = None) -> Replayed:
+    """Run the journal *path* again.
+
+    Args:
+        load: Makes the policy of a record of the kind ``policy``.
+        other: Decides the same intents, on a state of its own made of the same events.
+        progress: Is told the number of each record.
+    Raises:
+        JournalTrouble: no journal. PolicyError: the recorded policy cannot be had.
+    """
+    found, era = Replayed(), Era(load)
+    second = Machine(other) if other is not None else None
+    waiting: tuple[Record, Step] | None = None
+    stopped = False
+    for each in walk(path):
+        if isinstance(each, Problem):
+            if each.kind == "torn":
+                found.torn = each
+                continue
+            found.broken += 1
+            if len(found.problems) < MOST:
+                found.problems.append(each)
+            stopped = True  # what comes after rests on what is missing or was changed
+            continue
+        if progress is not None:
+            progress(each.seq)
+        if stopped:
+            continue
+        if each.kind in _ANSWERS:
+            _compare(found, each, waiting[1] if waiting is not None else None)
+            waiting = None
+            continue
+        if waiting is not None and each.kind == "event":
+            _unanswered(found, waiting[1])
+        waiting = None
+        step = _step(found, era, each)
+        if second is not None and each.kind in ("terms", "event"):
+            _beside(found, second, each, step)
+        if step is not None:
+            found.events += 1
+            waiting = each, step
+        elif each.kind == "policy":
+            found.policy = {name: each.body.get(name) for name in ("name", "version", "hash", "settings_hash", "mode")}
+    if waiting is not None:
+        _unanswered(found, waiting[1])
+    found.eras = era.eras
+    if stopped:
+        found.note("nothing after the first broken line was decided again")
+    found.digest = era.machine.digest() if era.machine is not None and not stopped else None
+    return found
+
+
+def _step(found: Replayed, era: Era, record: Record) -> Step | None:
+    try:
+        return era.take(record)
+    except EventError as error:
+        found.differing += 1
+        _keep(found, Difference(record.seq, record.at, "event", "", "taken", f"refused: {error}"))
+        return None
+
+
+def _unanswered(found: Replayed, step: Step) -> None:
+    """An outcome that says nothing is not written; a decision always is, unless a crash came before."""
+    if step.kind == "decision":
+        found.unanswered += 1
+
+
+def _compare(found: Replayed, record: Record, step: Step | None) -> None:
+    found.decisions += record.kind == "decision"
+    found.outcomes += record.kind == "outcome"
+    told = dict(step.told) if step is not None else None
+    recorded = record.body
+    if told is not None and isinstance(recorded, Mapping):
+        if recorded.get("shadows"):
+            told["shadows"] = recorded["shadows"]
+            found.note("what shadow policies said is taken from the journal and not proved")
+        if recorded.get("engine") != told.get("engine") and "engine" in recorded:
+            found.note(f"written by {recorded['engine']}, decided again by {told.get('engine')}")
+            told["engine"] = recorded["engine"]
+        if encode(told) == record.text:
+            found.again += 1
+            return
+    found.differing += 1
+    what = str(recorded.get("intent_id") or recorded.get("event", {}).get("id") or "") if isinstance(recorded, Mapping) else ""
+    path, was, now = first_difference(recorded, told) if told is not None else ("", record.kind, _MISSING)
+    _keep(found, Difference(record.seq, record.at, f"{record.kind} {what}".strip(), path, was, now))
+
+
+def _keep(found: Replayed, difference: Difference) -> None:
+    if len(found.differences) < MOST:
+        found.differences.append(difference)
+
+
+def first_difference(recorded: Any, again: Any, path: str = "") -> tuple[str, str, str]:
+    """Where two documents differ first, and what stands there, shortened."""
+    if isinstance(recorded, Mapping) and isinstance(again, Mapping):
+        for key in sorted({*recorded, *again}):
+            if key not in recorded or key not in again or recorded[key] != again[key]:
+                return first_difference(recorded.get(key, _Absent), again.get(key, _Absent), f"{path}/{key}")
+    if isinstance(recorded, list) and isinstance(again, list):
+        for index in range(max(len(recorded), len(again))):
+            one = recorded[index] if index < len(recorded) else _Absent
+            two = again[index] if index < len(again) else _Absent
+            if one != two:
+                return first_difference(one, two, f"{path}/{index}")
+    return path, _shown(recorded), _shown(again)
+
+
+class _Absent:
+    """Stands for what is not there."""
+
+
+def _shown(value: Any) -> str:
+    if value is _Absent:
+        return _MISSING
+    try:
+        text = value if isinstance(value, str) else encode(value)
+    except ValueError:
+        text = repr(value)
+    return text if len(text) <= 120 else text[:119] + "…"
+
+
+def _beside(found: Replayed, second: Machine, record: Record, step: Step | None) -> None:
+    """The other policy takes the same event. Both live through what really happened."""
+    if record.kind == "terms":
+        second.under(record.body)
+        return
+    body = dict(record.body)
+    subject = body.pop("x_subject", None)
+    try:
+        answer = second.step(second.read(body), subject=subject)
+    except CaplexError as error:
+        found.note(f"the other policy cannot take some events: {error}")
+        return
+    if step is None or step.kind != "decision" or step.told.get("repeat_of") is not None:
+        return
+    if (step.told["verdict"], step.told["quantity"]) != (answer.told["verdict"], answer.told["quantity"]):
+        flip = Flip(record.seq, step.told, answer.told)
+        found.flipped += 1
+        found.kinds[flip.kind] += 1
+        if len(found.flips) < MOST:
+            found.flips.append(flip)
+
+
+def answer_again(path: str | Path, record: Record, *, load: Load) -> Decision | None:
+    """The decision that *record* holds, made again on the state of then; None where the record is the answer to no event of its own.
+
+    Raises:
+        JournalTrouble: the chain does not hold up to there. PolicyError: the recorded policy cannot be had.
+    """
+    era, step = Era(load), None
+    for each in read(path, skip_torn=True):
+        if each.seq == record.seq:
+            break
+        step = era.take(each)
+    if step is None:
+        return None
+    if step.decision is not None and step.told.get("repeat_of") is None:
+        return step.decision
+    return next((each for each in step.released if each.to_dict().get("decision_id") == record.body.get("decision_id")), None)
+
+
+def fold(path: str | Path, *, load: Load) -> Machine:
+    """The machine after all records of *path*; a last line that is not whole is left out.
+
+    Raises:
+        JournalTrouble: no journal, or its chain does not hold. PolicyError: the recorded policy cannot be had.
+    """
+    era = Era(load)
+    for record in read(path, skip_torn=True):
+        era.take(record)
+    if era.machine is None:
+        raise JournalError(f"`{path}` names no policy yet")
+    return era.machine
