@@ -74,6 +74,9 @@ class SettingPlan:
     overrides: tuple[Override, ...]
     order: tuple[str, ...] | Literal["tightest"]
     source: str
+    low: Fraction | None = None
+    high: Fraction | None = None
+    """Declared range, `within low..high`; None is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,35 @@ class TripPlan:
     amount: Reading | None
     events: str
     window: Reading | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPlan:
+    """What makes the answer of a rule change though nothing happens but the passing of time.
+
+    Attributes:
+        windows: Section and length: an event leaves the rule's sight when it is that old.
+        moments: Both sides of each comparison that reads `now`.
+        daily: It counts from the start of the day.
+    """
+
+    windows: tuple[tuple[str, Reading], ...] = ()
+    moments: tuple[tuple[Reading, Reading], ...] = ()
+    daily: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RearmPlan:
+    """How people arm a switch again. *terms* as written, ``by 2 of "risk-officer"``; none: never.
+
+    Attributes:
+        delay: The time that must pass after the trip.
+        rebases: Section, field and the value that it takes when the switch is armed again.
+    """
+
+    terms: tuple[str, ...] = ()
+    delay: Reading | None = None
+    rebases: tuple[tuple[str, str, Reading], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +179,12 @@ class RulePlan:
     reads: tuple[int, ...]
     source: str
     position: dict[str, Any]
+    settings: tuple[int, ...] = ()
+    """Slots of all settings that are numbers; *reads* has only those with overrides."""
+    clock: ClockPlan = ClockPlan()
+    rearm: RearmPlan | None = None
+    condition: str = ""
+    """What it demands or forbids, as written: ``deny when intent.symbol in blocked``."""
 
 
 @dataclass(frozen=True, slots=True)

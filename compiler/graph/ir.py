@@ -80,6 +80,22 @@ class TripNode:
     span: Span | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What the passing of time alone may change; see `runtime.plan.ClockPlan`."""
+
+    windows: tuple[tuple[str, int], ...] = ()
+    moments: tuple[tuple[int, int], ...] = ()
+    daily: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RearmNode:
+    terms: tuple[str, ...] = ()
+    delay: int | None = None
+    rebases: tuple[tuple[str, str, int], ...] = ()
+
+
 @dataclass(slots=True)
 class RuleNode:
     """One row of the graph. *broken* reads the size where `reads_size`; *pieces* hold ``measure − bound`` (at most) or its
@@ -121,6 +137,10 @@ class RuleNode:
     because: tuple[Any, ...] | None = None
     reads: frozenset[int] = frozenset()
     span: Span | None = None
+    settings: frozenset[int] = frozenset()
+    clock: Clock = field(default_factory=lambda: Clock())
+    rearm: RearmNode | None = None
+    condition: str = ""
 
 
 @dataclass(slots=True)

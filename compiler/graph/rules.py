@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from caplex.compiler.graph import shape
-from caplex.compiler.graph.ir import Fold, Piece, RuleNode, SizeNode, TripNode, Waived
+from caplex.compiler.graph import clocks, shape
+from caplex.compiler.graph.ir import Fold, Piece, RearmNode, RuleNode, SizeNode, TripNode, Waived
 from caplex.compiler.semantics.model import RuleInfo
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.printer import show
+from caplex.compiler.syntax.rule_printer import show_body, show_rearm
 from caplex.runtime.plan import SlotSpec
 from caplex.runtime.schema import Kind, Type
 
@@ -27,7 +28,9 @@ def lay_out(builder: Builder) -> None:
         graph.rules.append(node)
         roots = [node.broken, node.when, node.observed, node.bound, node.reserve, *(w.when for w in node.waivers)]
         roots += [n for p in node.pieces for n in (p.slope, p.intercept)] + [t.condition for t in node.trips]
-        node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot")
+        node.settings, node.clock = clocks.settings(graph, roots), clocks.clock(graph, roots)
+        fixed = frozenset(slot for slot in node.settings if not graph.settings[graph.slots[slot].name].overrides)
+        node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot") - fixed
         node.reads_size = graph.reads_size(node.broken)
     for size in checked.sizes:
         graph.sizes.append(_size(builder, size.id, size.node))
@@ -75,6 +78,7 @@ def _rule(builder: Builder, info: RuleInfo) -> RuleNode:
             _switch(builder, node, item)
     if not isinstance(item, ast.KillSwitch):
         node.because = template(builder, item.because)
+        node.condition = show_body(item)
     return node
 
 
@@ -178,12 +182,30 @@ def _switch(builder: Builder, node: RuleNode, item: ast.KillSwitch) -> None:
             case ast.TripWhen() | ast.TripOnRule() | ast.TripOnCount():
                 trips.append(_trip(builder, clause))
             case _:
-                pass  # re-arming is state: the engine reads it from the checked module
+                pass  # re-arming is state: the engine reads it from the checked module, a remedy from `rearm`
     node.trips = tuple(trips)
+    node.rearm = _rearm(builder, item)
     if node.scope_is is not None:
         dimension = builder.dimension(node.scope[0])
         here = graph.add("eq", (graph.add("slot", (), dimension), graph.const(node.scope_is)), None, BOOL)
         node.when = here
+
+
+def _rearm(builder: Builder, item: ast.KillSwitch) -> RearmNode:
+    terms: list[str] = []
+    delay, rebases = None, []
+    for clause in item.clauses:
+        if isinstance(clause, ast.Rearm):
+            terms += map(show_rearm, clause.terms)
+            delay = next((builder.expr(term.delay) for term in clause.terms if isinstance(term, ast.RearmDelay)), delay)
+        elif isinstance(clause, ast.OnRearm):
+            rebases += [_rebase(builder, action) for action in clause.actions if isinstance(action, ast.Rebase)]
+    return RearmNode(tuple(terms), delay, tuple(rebases))
+
+
+def _rebase(builder: Builder, action: ast.Rebase) -> tuple[str, str, int]:
+    section, _, field = show(action.field).rpartition(".")
+    return section, field, builder.expr(action.value)
 
 
 def _duty(action: ast.Duty) -> tuple[str, str | None]:
