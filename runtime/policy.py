@@ -168,7 +168,7 @@ class Policy:
 
     def message(self, bound: Bound, ruling: Ruling, reason: Reason) -> str | None:
         """The rule's `because`, filled in after the verdict; None if it has none."""
-        return tracing.message(self.plan, bound, reason, ruling.if_approved or ruling.quantity)
+        return tracing.message(self.plan, bound, reason, asked=ruling.requested, permitted=ruling.if_approved or ruling.quantity)
 
     def reason_of(self, rule: str, effect: Effect, observed: Shown, limit: Shown) -> Reason:
         """What the rule would give as a reason if it took something away: for warnings and monitored rules."""

@@ -252,18 +252,15 @@ def _has(document: Any, pointer: str) -> bool:
     return True
 
 
-def message(plan: Plan, bound: Bound, reason: Reason, permitted: Fraction) -> str | None:
-    """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none."""
+def message(plan: Plan, bound: Bound, reason: Reason, *, asked: Fraction | None, permitted: Fraction) -> str | None:
+    """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none.
+
+    `after.` and `intent.quantity` are read where the rule was broken: at the whole intent, or at the size that the caps had left.
+    """
     owners: tuple[RulePlan | SizePlan, ...] = (*plan.rules, *plan.sizes)
     for owner in owners:
         if owner.id == reason.rule and owner.because is not None:
-            size = permitted if reason.at == "x" else reason_size(reason, permitted, bound)
+            size = permitted if reason.at == "x" or asked is None else asked
             return render(owner.because, bound, size, observed=(reason.observed, reason.unit, reason.limit),
                           allowed=(reason.limit, reason.unit, reason.observed))
     return None
-
-
-def reason_size(reason: Reason, permitted: Fraction, bound: Bound) -> Fraction:
-    """The size at which the text of a reason reads `after.` and `intent.quantity`: the whole intent."""
-    asked = bound.asked
-    return asked if isinstance(asked, Fraction) else permitted

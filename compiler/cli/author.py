@@ -11,6 +11,10 @@ from caplex.compiler.cli.options import Outside, output_format, settings_options
 from caplex.compiler.cli.output import Status
 
 
+_UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
+"""Not there, a folder, not to be read: nothing was checked, which is another answer than that something is wrong with it."""
+
+
 @click.command("check")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completes("policies"))
 @output_format("text", "json", "github")
@@ -34,8 +38,8 @@ def check_command(paths: tuple[str, ...], format: str) -> int:
     from caplex.compiler.diagnostics.render import summary
 
     files = policy_files(paths)
-    missing = any(not file.exists() for file in files)
     found = caplex.check(*files)
+    unread = any(diagnostic.span is None and diagnostic.code.id in _UNREAD for diagnostic in found)
     if format == "json":
         output.say_json(formats.document(found))
     elif format == "github":
@@ -46,7 +50,7 @@ def check_command(paths: tuple[str, ...], format: str) -> int:
         policies = "1 policy" if len(files) == 1 else f"{len(files)} policies"
         sys.stdout.flush()
         output.tell(("\n" if found else "") + f"{policies} checked: {summary(found)}")
-    if missing:
+    if unread:
         return Status.USAGE
     return Status.NO if any(diagnostic.is_error for diagnostic in found) else Status.WORKED
 
