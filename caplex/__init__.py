@@ -4,19 +4,20 @@ Names are imported when they are first used, so that a host which loads a compil
 """
 from __future__ import annotations
 
+import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # In a checkout the folders stand beside this one; in a wheel they lie inside.
-_root = Path(__file__).resolve().parent.parent
-if (_root / "pyproject.toml").is_file() and (_root / "stdlib_rules").is_dir():
-    __path__.insert(0, str(_root))
+_root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+if os.path.isfile(os.path.join(_root, "pyproject.toml")) and os.path.isdir(os.path.join(_root, "stdlib_rules")):
+    __path__.insert(0, _root)
 
 from caplex.version import __version__  # noqa: E402 - the path must be right first
 
 if TYPE_CHECKING:
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
+    from caplex.compiler.tools.diagram.build import graph
     from caplex.runtime.decision import Decision
     from caplex.runtime.engine.engine import Engine, Outcome
     from caplex.runtime.errors import CaplexError, EventError, JournalError, PolicyError, StaleDecision
@@ -32,11 +33,12 @@ _HOMES = {
     "Facts": "caplex.runtime.facts",
     "Policy": "caplex.runtime.policy",
     "Verdict": "caplex.runtime.ruling",
+    "graph": "caplex.compiler.tools.diagram.build",
 }
 
 __all__ = [
     "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "StaleDecision", "Verdict",
-    "__version__", "check", "check_text", "compile_text", "load", "loads",
+    "__version__", "check", "check_text", "compile_text", "graph", "load", "loads",
 ]
 
 

@@ -3,24 +3,25 @@ from __future__ import annotations
 
 import gc
 import json
-import marshal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from caplex.compiler.codegen import artifact
-from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.source import Source
-from caplex.runtime.canonical import sha256_bytes as sha256
-from caplex.runtime.errors import PolicyError
-from caplex.runtime.policy import Policy
 
 if TYPE_CHECKING:
+    from caplex.compiler.diagnostics.diagnostic import Diagnostic
     from caplex.compiler.semantics.model import CheckedModule
+    from caplex.runtime.plan import Plan
+    from caplex.runtime.policy import Policy
+    from caplex.runtime.schema import Schema
 
-# Parser and checker are imported where they are needed: a policy from the cache needs neither.
+# Parser, checker and runtime are imported where they are needed: what comes from the cache needs no parser, and what
+# only checks decides nothing.
 
+_STANDARD = "stdlib/"
+_MARK = b"\xef\xbb\xbf"
 Mode = Literal["enforce", "monitor"]
 Settings = Mapping[str, Any] | str | Path | None
 
@@ -35,47 +36,57 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
         PolicyError: It does not compile; `.diagnostics` say why.
     """
     values = resolve_settings(settings)
-    file = Path(path)
-    name = ""
-    try:
-        text = file.read_bytes()
-        name = artifact.key(str(path), str(file.resolve()), sha256(text), json.dumps(values, sort_keys=True, default=str), mode or "")
-        kept = artifact.read(name)
-    except OSError:
-        kept = None
-    if kept is not None:
-        return _revive(kept.payload)
+    name = _name(path, values, mode)
+    kept = artifact.read(name) if name else None
+    if kept is not None and kept.plan:
+        plan = _thawed(kept.plan)
+        if plan is not None:
+            return _policy(plan)
     from caplex.compiler import driver
 
-    checked, diagnostics = driver.check_path(file, settings=values, mode=mode)
-    policy, payload, files = _compile(checked, diagnostics, values, mode)
-    if name:
-        artifact.write(name, artifact.Artifact(payload, files))
-    return policy
+    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
+    plan, frozen = _compile(checked, diagnostics, values, mode)
+    _keep(name, checked, diagnostics, frozen)
+    return _policy(plan)
 
 
 def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mode: Mode | None = None) -> Policy:
     """The policy in *text*; *name* is what messages call it. Raises PolicyError."""
     from caplex.compiler import driver
+    from caplex.compiler.source import Source
 
     values = resolve_settings(settings)
     checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
-    return _compile(checked, diagnostics, values, mode)[0]
+    return _policy(_compile(checked, diagnostics, values, mode)[0])
 
 
 compile_text = loads
 
 
 def check(*paths: str | Path) -> list[Diagnostic]:
-    """Diagnostics of the policies in *paths*, in order; files only."""
+    """Diagnostics of the policies in *paths*, in order; files only. From the cache where nothing has changed."""
+    return [found for path in paths for found in _check(path)]
+
+
+def _check(path: str | Path) -> list[Diagnostic]:
+    name = _name(path, {}, None)
+    kept = artifact.read(name) if name else None
+    known = artifact.load(kept.diagnostics) if kept is not None else None
+    if isinstance(known, list):
+        return known
     from caplex.compiler import driver
 
-    return [found for path in paths for found in driver.check_path(Path(path))[1]]
+    checked, diagnostics = driver.check_path(Path(path))
+    if name and checked is not None and not any(found.is_error for found in diagnostics):
+        # Whoever checks a policy decides with it next: then that finds it compiled.
+        _keep(name, checked, diagnostics, _compile(checked, diagnostics, {}, None)[1])
+    return diagnostics
 
 
 def check_text(text: str, *, name: str = "policy.cap") -> list[Diagnostic]:
     """Diagnostics of the policy in *text*."""
     from caplex.compiler import driver
+    from caplex.compiler.source import Source
 
     return driver.check_source(Source(name, text))[1]
 
@@ -91,12 +102,27 @@ def resolve_settings(settings: Settings) -> dict[str, Any]:
     return read_settings(Path(settings))
 
 
+def policy_of(checked: CheckedModule | None, diagnostics: list[Diagnostic], values: Mapping[str, Any], mode: str | None) -> Policy:
+    """The policy of a module that was checked with these settings and this mode. Raises PolicyError."""
+    return _policy(_compile(checked, diagnostics, values, mode)[0])
+
+
+def _policy(plan: Plan) -> Policy:
+    from caplex.runtime.policy import Policy
+
+    return Policy(plan)
+
+
 def _compile(
     checked: CheckedModule | None, diagnostics: list[Diagnostic], values: Mapping[str, Any], mode: str | None,
-) -> tuple[Policy, Any, tuple[tuple[str, str], ...]]:
+) -> tuple[Plan, bytes]:
+    """The plan of a checked policy, and the same as bytes; these are empty if it cannot be kept. Raises PolicyError."""
+    from caplex.compiler.codegen import plans
     from caplex.compiler.codegen.assemble import Assembler
     from caplex.compiler.diagnostics.render import render
     from caplex.compiler.graph.build import build
+    from caplex.runtime.canonical import sha256_bytes as sha256
+    from caplex.runtime.errors import PolicyError
 
     errors = [found for found in diagnostics if found.is_error]
     if checked is None or errors:
@@ -106,28 +132,72 @@ def _compile(
         graph = build(checked)
         assembler = Assembler(graph)
         generated = assembler.generate()
-    sources = {module.span.source.name: module.span.source.text for module in checked.modules.values()}
-    by_alias = sorted((alias, module.span.source.text) for alias, module in checked.modules.items())
-    hashes = {  # by alias, not by path: the same policy has the same hash wherever it lies
-        "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
-        "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
-    }
-    given = {"settings": {name: str(value) for name, value in values.items()}, "mode": mode}
-    payload = (assembler, generated, {**hashes, "given": given}, sources, _code(graph.policy.name, generated))
-    files = tuple((str(Path(name).resolve()), sha256(text.encode())) for name, text in sorted(sources.items()) if Path(name).is_file())
-    return _revive(payload), payload, files
+        sources = {module.span.source.name: module.span.source.text for module in checked.modules.values()}
+        by_alias = sorted((alias, module.span.source.text) for alias, module in checked.modules.items())
+        hashes = {  # by alias, not by path: the same policy has the same hash wherever it lies
+            "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
+            "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
+        }
+        given = {"settings": {name: str(value) for name, value in values.items()}, "mode": mode}
+        code = plans.code_of(graph.policy.name, generated)
+        plan = assembler.plan(generated, code=code, sources=sources, given=given, **hashes)
+        return plan, plans.freeze(plan, generated, code)
 
 
-def _code(name: str, generated: Any) -> tuple[bytes, bytes]:
-    from caplex.compiler.codegen.link import compiled
+def builtin_schema() -> Schema:
+    """The built-in facts; from the cache, so that a page of one needs no parser."""
+    name = artifact.key("facts")
+    kept = artifact.read(name)
+    known = artifact.load(kept.plan) if kept is not None else None
+    if known is not None:
+        return cast("Schema", known)
+    from caplex.compiler.semantics.schema import builtin
 
-    return marshal.dumps(compiled(name, generated.traced)), marshal.dumps(compiled(name + " fused", generated.fused)) if generated.fused else b""
+    found = builtin()
+    artifact.write(name, artifact.Artifact((), b"", artifact.dump(found) or b""))
+    return found
 
 
-def _revive(payload: Any) -> Policy:
-    """A policy from what the cache holds."""
-    assembler, generated, hashes, sources, code = payload
-    return Policy(assembler.plan(generated, code=code, sources=sources, **hashes))
+# ── the cache ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _name(path: str | Path, settings: Mapping[str, Any], mode: str | None) -> str:
+    """What the artifact of this policy is called; empty if the file cannot be read."""
+    try:
+        digest = artifact.digest_of(path)
+        where = str(Path(path).resolve())
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return ""
+    return artifact.key(str(path), where, digest, json.dumps(settings, sort_keys=True, default=str), mode or "")
+
+
+def _keep(name: str, checked: CheckedModule | None, diagnostics: list[Diagnostic], plan: bytes) -> None:
+    """Store what was found, if all files are still as they were read."""
+    files = []
+    told = artifact.dump(diagnostics)
+    if not name or checked is None or told is None:
+        return
+    for source in {id(module.span.source): module.span.source for module in checked.modules.values()}.values():
+        file = Path(source.name)
+        if source.name.startswith(_STANDARD) and not file.is_file():
+            continue  # part of the engine, which the name speaks for
+        try:
+            content = file.read_bytes()
+        except OSError:
+            return
+        if content.removeprefix(_MARK) != source.text.encode():
+            return
+        files.append((str(file.resolve()), artifact.sha256(content)))
+    artifact.write(name, artifact.Artifact(tuple(sorted(set(files))), told, plan))
+
+
+def _thawed(data: bytes) -> Plan | None:
+    from caplex.compiler.codegen import plans
+
+    try:
+        return plans.thaw(data)
+    except plans.DAMAGED:
+        return None
 
 
 @contextmanager

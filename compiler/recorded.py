@@ -44,7 +44,7 @@ def compile_recorded(record: Mapping[str, Any]) -> Policy:
     Raises:
         PolicyError: the texts do not compile with this version, or do not give the policy that the record names.
     """
-    from caplex.compiler.loading import _compile
+    from caplex.compiler.loading import policy_of
 
     sources, given = record.get("sources"), record.get("given") or {}
     entry = record.get("entry")
@@ -57,7 +57,7 @@ def compile_recorded(record: Mapping[str, Any]) -> Policy:
     if module is not None:
         checked, found = analyse(module, load=Texts(ids, sources), settings=values, mode=mode, identity=os.path.normpath(entry))
         problems = [*problems, *found]
-    policy = _compile(checked, ordered(problems), values, mode)[0]
+    policy = policy_of(checked, ordered(problems), values, mode)
     if (policy.hash, policy.settings_hash) != (record.get("hash"), record.get("settings_hash")):
         raise PolicyError(f"the texts in the journal give the policy {policy.hash[:19]}…, and the record names {str(record.get('hash'))[:19]}…: "
                           "one of the two was made by another version of caplex, or was changed")

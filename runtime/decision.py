@@ -14,6 +14,7 @@ from caplex.runtime.ruling import Ruling, Verdict
 
 if TYPE_CHECKING:
     from caplex.runtime.explain import Explanation
+    from caplex.runtime.remedy import Remedies
 
 Core = tuple[int, int, int]
 """From the fused form: permitted quantity in 1e-8, mask of broken rules, mask of rules that fail at the smaller size."""
@@ -296,13 +297,23 @@ class Decision:
         return dict(told["order"])
 
     def explain(self) -> Explanation:
-        """The decision told in full, rule by rule."""
+        """The decision told in full, rule by rule. What would make it pass is looked for when the explanation is asked for it."""
+        from caplex.runtime import citing, tracing
         from caplex.runtime.explain import Explanation
 
         if self._policy is None:
             return Explanation(self.to_dict(), ())
+        bound = self._bound
         ruling, case = self._whole()
-        return Explanation(self.to_dict(), self._policy.traces(self._bound, ruling, case), currency=self._policy.currency)
+        return Explanation(
+            self.to_dict(), self._policy.traces(bound, ruling, case), currency=self._policy.currency,
+            missing=tracing.absent(bound, self._policy.required_facts) if case is None else (), cite=lambda: citing.citations(bound.plan),
+            find=self._remedies)
+
+    def _remedies(self) -> Remedies:
+        from caplex.runtime import remedies
+
+        return remedies.find(self)
 
     def _repr_html_(self) -> str:
         return self.explain()._repr_html_()

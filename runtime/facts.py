@@ -395,6 +395,10 @@ class World:
         """When an armed switch was armed again; None if nobody says."""
         return self._switches.armed_since(switch, scope)
 
+    def switch_places(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> list[tuple[str | int, Mapping[str, Any]]]:
+        """Rows of the switch that concern this scope, each with its key or number in `switches`."""
+        return self._switches.places(switch, scope)
+
     def confirming(self, switch: str, scope: tuple[tuple[str, str], ...], clause: int) -> tuple[int, Fraction | None]:
         """Readings in a row at which trip clause *clause* held before this one, and since when."""
         return self._switches.confirming(switch, scope, clause)

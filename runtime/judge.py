@@ -158,6 +158,11 @@ def _stand(case: Case, rule: RulePlan) -> Standing:
     return standing
 
 
+def alone(case: Case, rule: RulePlan, q: Fraction) -> Standing:
+    """How *rule* by itself would stand, if the same intent asked for *q*."""
+    return _stand(Case(case.plan, case.bound, q, min(case.c, q), case.grid, case.action, case.now), rule)
+
+
 def _is_monitored(case: Case, rule: RulePlan) -> bool:
     return (case.plan.header.mode == "monitor" and rule.kind != "switch") or _is_suspended(case, rule)
 

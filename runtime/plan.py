@@ -74,6 +74,9 @@ class SettingPlan:
     overrides: tuple[Override, ...]
     order: tuple[str, ...] | Literal["tightest"]
     source: str
+    low: Fraction | None = None
+    high: Fraction | None = None
+    """Declared range, `within low..high`; None is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class TripPlan:
 
 @dataclass(frozen=True, slots=True)
 class RearmPlan:
-    """What re-arms a switch; all parts must be met. *never*: nothing does.
+    """How people arm a switch again; all parts must be met. *terms* as written, ``by 2 of "risk-officer"``; none: never.
 
     Attributes:
         role, quorum: So many distinct people who hold the role; an empty role asks for nobody.
@@ -117,8 +120,7 @@ class RearmPlan:
         condition: Read on the state at the time of the act; None asks for nothing.
     """
 
-    text: str
-    never: bool = False
+    terms: tuple[str, ...] = ()
     role: str = ""
     quorum: Reading | None = None
     delay: Reading | None = None
@@ -128,12 +130,27 @@ class RearmPlan:
 
 @dataclass(frozen=True, slots=True)
 class RebasePlan:
-    """``rebase account.peak_equity to account.equity``, when the switch trips or when it is re-armed."""
+    """``rebase account.peak_equity to account.equity``, when the switch trips or when it is armed again."""
 
     on: Literal["trip", "rearm"]
     section: str
     field: str
     value: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPlan:
+    """What makes the answer of a rule change though nothing happens but the passing of time.
+
+    Attributes:
+        windows: Section and length: an event leaves the rule's sight when it is that old.
+        moments: Both sides of each comparison that reads `now`.
+        daily: It counts from the start of the day.
+    """
+
+    windows: tuple[tuple[str, Reading], ...] = ()
+    moments: tuple[tuple[Reading, Reading], ...] = ()
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +193,15 @@ class RulePlan:
     reads: tuple[int, ...]
     source: str
     position: dict[str, Any]
+    settings: tuple[int, ...] = ()
+    """Slots of all settings that are numbers; *reads* has only those with overrides."""
+    clock: ClockPlan = ClockPlan()
     rearm: RearmPlan | None = None
     rebases: tuple[RebasePlan, ...] = ()
     trip_reads: frozenset[str] = frozenset()
     """Sections whose change may trip a switch; ``now`` where time alone may."""
+    condition: str = ""
+    """What it demands or forbids, as written: ``deny when intent.symbol in blocked``."""
 
 
 @dataclass(frozen=True, slots=True)

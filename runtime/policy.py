@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caplex.runtime import required, tracing
 from caplex.runtime.bind import Bound
@@ -15,6 +15,9 @@ from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Approval, Effect, Reason, RuleTrace, Ruling, Shown, Verdict
+
+if TYPE_CHECKING:
+    from caplex.runtime.whatif import WhatIf
 
 PLACES = 8
 _ALLOW, _MODIFY, _DENY, _NOTHING = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY, Decimal(0)
@@ -135,6 +138,12 @@ class Policy:
                 return decision
         return Decision.from_ruling(bound, *judge(self.plan, bound))
 
+    def what_if(self, facts: Mapping[str, Any] | Facts, changes: Mapping[str, Any]) -> WhatIf:
+        """What *changes*, values by place (``account.equity``), would do to the decision. Raises BadPath for a place that facts do not have."""
+        from caplex.runtime.whatif import what_if
+
+        return what_if(self, facts, changes)
+
     def ruling(self, facts: Mapping[str, Any] | Facts) -> Ruling:
         """The whole answer as data, from the traced form."""
         return judge(self.plan, self.bind(facts))[0]
@@ -159,7 +168,7 @@ class Policy:
 
     def message(self, bound: Bound, ruling: Ruling, reason: Reason) -> str | None:
         """The rule's `because`, filled in after the verdict; None if it has none."""
-        return tracing.message(self.plan, bound, reason, ruling.if_approved or ruling.quantity)
+        return tracing.message(self.plan, bound, reason, asked=ruling.requested, permitted=ruling.if_approved or ruling.quantity)
 
     def reason_of(self, rule: str, effect: Effect, observed: Shown, limit: Shown) -> Reason:
         """What the rule would give as a reason if it took something away: for warnings and monitored rules."""

@@ -206,6 +206,29 @@ class LimitSource:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverTrace:
+    """A waiver that was considered: it holds, or why not, in a clause: ``expired: it ran through 2026-03-31``."""
+
+    waiver: str
+    holds: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """What a rule's author wrote: its first lines, without the indentation that they share.
+
+    Attributes:
+        more: Lines that are left out.
+    """
+
+    file: str
+    line: int
+    text: tuple[str, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTrace:
     """How one rule came to its answer, for explanations.
 
@@ -214,6 +237,8 @@ class RuleTrace:
         source: Place of the rule, ``desk.cap:45``.
         reads: What it read, by name as written, in the order of reading: value, or None where it was unusable.
         note: One clause in words, where a number does not tell it: ``tripped 14:30Z``, ``waived by W-010``.
+        units: Of what it read, in the order of *reads*.
+        waivers: Those that were considered, in the order written.
     """
 
     rule: str
@@ -230,3 +255,9 @@ class RuleTrace:
     limit_source: LimitSource | None = None
     leaves: tuple[Leaf, ...] = ()
     note: str = ""
+    stage: str = ""
+    severity: str = ""
+    code: str | None = None
+    units: tuple[Unit, ...] = ()
+    waivers: tuple[WaiverTrace, ...] = ()
+    approval: Approval | None = None

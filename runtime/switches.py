@@ -46,6 +46,12 @@ class Switches:
         since = read(_SINCE, row.get("since"), "/switches") if row is not None and row.get("state") == "armed" else None
         return since if isinstance(since, Fraction) else None
 
+    def places(self, switch: str, scope: Scope) -> list[tuple[str | int, Mapping[str, Any]]]:
+        """The rows that concern this scope, each with its key or number in `switches`."""
+        concerned = [row for _, row in self._rows(switch, scope) if isinstance(row, Mapping)]
+        items = self._given.items() if isinstance(self._given, dict) else enumerate(self._given or ())
+        return [(at, row) for at, row in items if any(row is one for one in concerned)]
+
     def confirming(self, switch: str, scope: Scope, clause: int) -> tuple[int, Fraction | None]:
         """From ``"confirming": {"0": {"readings": 2, "since": "…"}}``; what is unreadable has not been confirmed."""
         given = (self.row(switch, scope) or {}).get("confirming")

@@ -1,16 +1,21 @@
 """How each rule came to its answer, for explanations: made from a judged case, only when somebody asks."""
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from caplex.runtime.bind import Bound
+from caplex.runtime.clock import local_date, parse_instant, short_instant
 from caplex.runtime.judge import Case, Standing
+from caplex.runtime.layout import EVENT_TYPES
 from caplex.runtime.outcome import render, shown
-from caplex.runtime.plan import Plan, RulePlan, SizePlan, SlotSpec
-from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, TraceState
-from caplex.runtime.values import UNLIMITED
+from caplex.runtime.plan import Plan, RulePlan, SizePlan, SlotSpec, TripPlan, WaiverPlan
+from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, TraceState, Unit, WaiverTrace
+from caplex.runtime.schema import Kind, Type
+from caplex.runtime.texts import human, human_pair
+from caplex.runtime.values import ABSENT, UNLIMITED, Unknown
 
 BOOK_NAMES = {
     "position": "position.quantity", "base": "committed.position.quantity", "value": "market.price", "order_value": "intent price",
@@ -18,6 +23,14 @@ BOOK_NAMES = {
     "held_net": "portfolio.net", "held_count": "portfolio.positions", "committed_count": "committed.portfolio.positions",
     "side": "intent.side", "closing": "closing leg", "day_start": "start of day",
 }
+_BOOK_KINDS: Final = {
+    "position": Kind.QUANTITY, "base": Kind.QUANTITY, "closing": Kind.QUANTITY, "value": Kind.PRICE, "order_value": Kind.PRICE,
+    "others_gross": Kind.MONEY, "others_net": Kind.MONEY, "held_gross": Kind.MONEY, "held_net": Kind.MONEY, "held_count": Kind.COUNT,
+    "committed_count": Kind.COUNT, "day_start": Kind.INSTANT,
+}
+_EVENTS: Final = {section: event.replace("_", " ") for event, section in EVENT_TYPES.items()}
+_SHARE: Final = Type(Kind.RATIO, of="")
+_LONGEST_MEASURE: Final = 24
 HIDDEN = frozenset({"direction"})
 
 
@@ -33,10 +46,32 @@ def name_of(spec: SlotSpec) -> str:
     return str(spec)
 
 
+def unit_of(spec: SlotSpec, plan: Plan) -> Unit:
+    """The type of what the slot holds; None where nothing says it."""
+    match spec.kind:
+        case "field":
+            declared = plan.schema.field(spec.section, spec.name)
+            return declared.type if declared is not None else None
+        case "book":
+            kind = _BOOK_KINDS.get(spec.name)
+            return Type(kind) if kind is not None else None
+        case "setting":
+            return plan.settings[spec.name].type
+        case "now":
+            return Type(Kind.INSTANT)
+        case "counter":
+            return Type(Kind.COUNT)
+        case "fold":
+            kind = {"last": Kind.INSTANT, "count": Kind.COUNT}.get(spec.name.partition(" ")[0])
+            return Type(kind) if kind is not None else None
+    return None
+
+
 def traces(ruling: Ruling, case: Case | None, plan: Plan, bound: Bound) -> tuple[RuleTrace, ...]:
     """One trace a rule, in the order of decision."""
     if case is None:
-        return tuple(RuleTrace(r.id, r.kind, "not-judged", title=r.title or None, source=r.source) for r in plan.rules)
+        return tuple(RuleTrace(rule.id, rule.kind, "not-judged", title=rule.title or None, source=rule.source, stage=rule.stage,
+                               severity=rule.severity, code=rule.code) for rule in plan.rules)
     reasons = {reason.rule: reason for reason in ruling.reasons}
     return tuple(_trace(standing, reasons.get(standing.rule.id), case, ruling) for standing in case.standings)
 
@@ -46,10 +81,56 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
     observed, limit = standing.observed, standing.bound
     if reason is not None and reason.at == "x":
         observed, limit = reason.observed, reason.limit
+    unseen = _unseen(rule, bound, limit)
+    if unseen:  # the engine counts as if the wait were over; nobody measured that
+        observed = None
+    read = [number for number in rule.reads if not (bound.plan.slots[number].kind == "book" and bound.plan.slots[number].name in HIDDEN)]
     return RuleTrace(
         rule.id, rule.kind, _state(standing, ruling), title=rule.title or None, observed=shown(observed), comparison=rule.comparison or None,
         limit=shown(limit), unit=rule.unit if rule.comparison else None, cap=standing.cap, source=rule.source,
-        reads=tuple(_reads(rule, bound)), limit_source=_limit_source(rule, bound), leaves=tuple(sorted(standing.leaves)), note=_note(standing, case))
+        reads=tuple((name_of(bound.plan.slots[number]), _held(bound.slots[number])) for number in read),
+        limit_source=_limit_source(rule, bound), leaves=tuple(sorted(standing.leaves)), note=_note(standing, case) or unseen,
+        stage=rule.stage, severity=rule.severity, code=rule.code, units=tuple(unit_of(bound.plan.slots[number], bound.plan) for number in read),
+        waivers=_waivers(standing, case), approval=reason.approval if reason is not None else None)
+
+
+def _held(value: Any) -> Any:
+    return "unlimited" if value is UNLIMITED else shown(value)
+
+
+def _unseen(rule: RulePlan, bound: Bound, limit: Any) -> str:
+    """A cooldown that has nothing to wait after says so."""
+    if rule.kind != "cooldown":
+        return ""
+    for number in rule.reads:
+        spec = bound.plan.slots[number]
+        if spec.kind == "fold" and spec.name.startswith("last ") and bound.slots[number] is ABSENT:
+            section = spec.name.removeprefix("last ")
+            within = f" in the last {human(limit, rule.unit)}" if isinstance(limit, Fraction) else ""
+            return f"no {_EVENTS.get(section, section)} seen{within}"
+    return ""
+
+
+def _waivers(standing: Standing, case: Case) -> tuple[WaiverTrace, ...]:
+    """As the judge went through them: up to the first that holds."""
+    found: list[WaiverTrace] = []
+    if standing.state in ("not-applicable", "not-judged"):
+        return ()
+    for waiver in standing.rule.waivers:
+        holds = waiver.id == standing.waiver
+        found.append(WaiverTrace(waiver.id, holds, "" if holds else _why_not(waiver, case)))
+        if holds:
+            break
+    return tuple(found)
+
+
+def _why_not(waiver: WaiverPlan, case: Case) -> str:
+    if case.now >= waiver.until_ns:
+        return f"expired: it ran through {local_date(waiver.until_ns - 1, case.plan.header.timezone)}"
+    holds = waiver.when(case.bound.slots, case.n)
+    if isinstance(holds, Unknown):
+        return "cannot be read: " + ", ".join(dict.fromkeys(leaf.path or "a divisor" for leaf in sorted(holds.leaves)))
+    return "its condition is false"
 
 
 def _state(standing: Standing, ruling: Ruling) -> TraceState:
@@ -64,17 +145,6 @@ def _state(standing: Standing, ruling: Ruling) -> TraceState:
     if standing.state == "unknown":
         return "unknown"
     return "reduced" if standing.rule.effect == "reduce" and standing.cap > 0 else "broken"
-
-
-def _reads(rule: RulePlan, bound: Bound) -> list[tuple[str, Any]]:
-    found = []
-    for number in rule.reads:
-        spec = bound.plan.slots[number]
-        if spec.kind == "book" and spec.name in HIDDEN:
-            continue
-        value = bound.slots[number]
-        found.append((name_of(spec), "unlimited" if value is UNLIMITED else shown(value)))
-    return found
 
 
 def _limit_source(rule: RulePlan, bound: Bound) -> LimitSource | None:
@@ -100,9 +170,7 @@ def _note(standing: Standing, case: Case) -> str:
     if standing.waiver is not None:
         return f"waived by {standing.waiver}"
     if rule.kind == "switch":
-        if standing.tripped is not None:
-            return f"trips now: {rule.trips[standing.tripped.clause].text}"
-        return {"broken": "tripped", "unknown": "cannot be read", "kept": "armed"}.get(standing.state, "")
+        return _switch(standing, case)
     if standing.fails:
         return f"broken at {case.x}, the size that the other rules left"
     if case.n <= standing.start and standing.start > 0 and case.bound.broken(rule, case.n, case.c) is not False:
@@ -110,17 +178,89 @@ def _note(standing: Standing, case: Case) -> str:
     return ""
 
 
-def message(plan: Plan, bound: Bound, reason: Reason, permitted: Fraction) -> str | None:
-    """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none."""
+def _switch(standing: Standing, case: Case) -> str:
+    rule, bound = standing.rule, case.bound
+    if standing.tripped is not None:
+        trip = rule.trips[standing.tripped.clause]
+        return f"trips now: {_measured(trip, standing.tripped.observed, standing.tripped.limit)}"
+    if standing.state == "broken":
+        return f"tripped{_since(rule, bound)}"
+    return {"unknown": "cannot be read", "kept": f"armed{_distance(rule, case)}"}.get(standing.state, "")
+
+
+def _measured(trip: TripPlan, observed: Any, limit: Any) -> str:
+    """The clause as written, with what it saw: ``drawdown 10.3% >= 10%``."""
+    name, sign, rest = trip.text.partition(f" {trip.comparison} ")
+    if not trip.comparison or not sign or not isinstance(observed, Fraction):
+        return trip.text
+    return f"{name} {human_pair(observed, limit, _unit_in(rest))[0]}{sign}{rest}"
+
+
+def _distance(rule: RulePlan, case: Case) -> str:
+    """What the first measured clause of an armed switch sees: ``: drawdown 0.2%, trips at 10%``."""
+    words = {">=": "at", "<=": "at", ">": "above", "<": "below"}
+    for trip in rule.trips:
+        name, sign, rest = trip.text.partition(f" {trip.comparison} ")
+        if trip.observed is None or trip.bound is None or not sign or trip.comparison not in words or len(name) > _LONGEST_MEASURE:
+            continue
+        observed, limit = trip.observed(case.bound.slots, case.n), trip.bound(case.bound.slots, case.n)
+        if isinstance(observed, Fraction) and isinstance(limit, Fraction):
+            return f": {name} {human_pair(observed, limit, _unit_in(rest))[0]}, trips {words[trip.comparison]} {rest}"
+    return ""
+
+
+def _unit_in(text: str) -> Unit:
+    """Of a bound as its author wrote it: a share, or an amount in a currency."""
+    if text.endswith("%"):
+        return _SHARE
+    word = text.rpartition(" ")[2]
+    return Type(Kind.MONEY, currency=word) if len(word) == 3 and word.isalpha() and word.isupper() else None
+
+
+def _since(rule: RulePlan, bound: Bound) -> str:
+    """Since when a switch is tripped, and by what, as far as its row says."""
+    scope = bound.scope(rule)
+    row = bound.world.switch_row(rule.id, scope) if isinstance(scope, tuple) else None
+    if row is None:
+        return ""
+    by = row.get("by")
+    try:
+        said = f" {short_instant(parse_instant(row['since']))}"
+    except (AttributeError, KeyError, TypeError, ValueError):
+        said = ""
+    return said + (f" by {human(by)}" if isinstance(by, str) else "")
+
+
+def absent(bound: Bound, required: Callable[[Mapping[str, Any]], Sequence[str]]) -> tuple[str, ...]:
+    """Places of facts that the policy reads and that the document does not have, where the document as such is usable."""
+    document = bound.facts.document
+    if not isinstance(document, Mapping) or any(leaf.problem != "missing" for leaf in bound.document):
+        return ()
+    claims = document.get("intent")
+    pointers = required(claims if isinstance(claims, Mapping) else {})
+    return tuple(pointer for pointer in pointers if not _has(document, pointer))
+
+
+def _has(document: Any, pointer: str) -> bool:
+    here = document
+    for step in pointer.split("/")[1:]:
+        if isinstance(here, list | tuple):
+            return True  # rows in a list: which of them is meant is not said here
+        if not isinstance(here, Mapping) or here.get(step) is None:
+            return False
+        here = here[step]
+    return True
+
+
+def message(plan: Plan, bound: Bound, reason: Reason, *, asked: Fraction | None, permitted: Fraction) -> str | None:
+    """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none.
+
+    `after.` and `intent.quantity` are read where the rule was broken: at the whole intent, or at the size that the caps had left.
+    """
     owners: tuple[RulePlan | SizePlan, ...] = (*plan.rules, *plan.sizes)
     for owner in owners:
         if owner.id == reason.rule and owner.because is not None:
-            size = permitted if reason.at == "x" else reason_size(reason, permitted, bound)
-            return render(owner.because, bound, size, observed=(reason.observed, reason.unit), allowed=(reason.limit, reason.unit))
+            size = permitted if reason.at == "x" or asked is None else asked
+            return render(owner.because, bound, size, observed=(reason.observed, reason.unit, reason.limit),
+                          allowed=(reason.limit, reason.unit, reason.observed))
     return None
-
-
-def reason_size(reason: Reason, permitted: Fraction, bound: Bound) -> Fraction:
-    """The size at which the text of a reason reads `after.` and `intent.quantity`: the whole intent."""
-    asked = bound.asked
-    return asked if isinstance(asked, Fraction) else permitted

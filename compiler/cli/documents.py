@@ -13,8 +13,6 @@ from caplex.compiler.cli.output import Status, Stop
 from caplex.compiler.diagnostics import codes_input as codes
 from caplex.compiler.diagnostics.diagnostic import Code, Diagnostic, Label
 from caplex.compiler.source import Source, Span
-from caplex.runtime.document import read_json
-from caplex.runtime.errors import DocumentError
 
 if TYPE_CHECKING:
     import pathspec
@@ -74,6 +72,9 @@ def read_text(path: str) -> Source:
 
 def parse_object(source: Source, *, first_line: int = 1) -> dict[str, Any]:
     """The object in *source*, which begins at line *first_line* of its file. Raises Stop."""
+    from caplex.runtime.document import read_json
+    from caplex.runtime.errors import DocumentError
+
     if first_line > 1:
         # Empty lines before it keep the place true without a second way to count.
         source = Source(source.name, "\n" * (first_line - 1) + source.text)

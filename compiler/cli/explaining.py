@@ -3,148 +3,125 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
 import click
 
 from caplex.compiler.cli import output
+from caplex.compiler.cli.helping import completes, nearest
 from caplex.compiler.cli.options import Outside, output_format, settings_options
 from caplex.compiler.cli.output import Status, Stop
 
-_STEP = re.compile(r'\.?([A-Za-z_][A-Za-z0-9_-]*)|\["((?:[^"\\])*)"\]|\[(\d+)\]')
-
 
 @click.command("explain")
-@click.argument("subject", metavar="POLICY|CAPnnn|PACK|FACT|ID")
-@click.option("--facts", "facts_file", metavar="FILE|-", help="The facts document, JSON.")
+@click.argument("subject", metavar="SUBJECT", shell_complete=completes("subjects"))
+@click.argument("part", metavar="[PART]", required=False, shell_complete=completes("parts"))
+@click.option("--facts", "facts_file", metavar="FILE|-", help="The facts document, JSON.", shell_complete=completes("documents"))
 @click.option("--what-if", "changes", metavar="PATH=VALUE", multiple=True, help="Change a fact first: account.equity=90000.")
 @click.option("--journal", metavar="FILE", help="SUBJECT is a decision or an intent of this journal: told from the record.")
 @settings_options
-@output_format("text", "json")
-def explain_command(
-    subject: str, facts_file: str | None, changes: tuple[str, ...], journal: str | None, outside: Outside, format: str,
-) -> int:
-    """Tell a decision in full, or print the page of a diagnostic, a pack or a fact.
+@output_format("text", "json", "md", "html")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write the decision there instead of to the terminal.")
+def explain_command(subject: str, part: str | None, facts_file: str | None, changes: tuple[str, ...], journal: str | None,
+                    outside: Outside, format: str, target: str | None) -> int:
+    """Tell a decision in full, or print the page of whatever has a name.
+
+    SUBJECT is a policy, a fact, a pack, a diagnostic, a reason or a built-in word; PART is a rule, a setting or a fact of the policy.
 
     \b
-    caplex explain desk.cap --facts facts.json
-    caplex explain CAP203
-    caplex explain stdlib.order_sanity
-    caplex explain market.price
-    caplex explain --journal desk.journal i-1234
+    A decision, rule by rule:
+      caplex explain desk.cap --facts facts.json
+      caplex explain desk.cap --facts facts.json --what-if intent.quantity=100
+
+    \b
+    A decision of the past, from the record:
+      caplex explain --journal desk.journal i-1234
+
+    \b
+    A policy, its rules and its settings:
+      caplex explain desk.cap
+      caplex explain desk.cap EXP-010
+      caplex explain desk.cap max_position
+
+    \b
+    What the language brings along:
+      caplex explain market.price
+      caplex explain stdlib.order_sanity
+      caplex explain CAP203
+      caplex explain SYS-002
+
+    Exit status: 0 it was told; 2 nothing has that name, or the policy does not compile.
+
+    More: docs/howto/read-a-denial.md, docs/howto/command-line.md.
     """
     if journal is not None:
         from caplex.compiler.cli.recorded import explain_recorded
 
-        if facts_file is not None or changes:
-            raise click.UsageError("`--journal` brings its own facts: `--facts` and `--what-if` exclude it")
+        if facts_file is not None or changes or part is not None:
+            raise click.UsageError("`--journal` brings its own facts: `--facts`, `--what-if` and a part exclude it")
         return explain_recorded(journal, subject, format)
+    if facts_file is not None and part is not None:
+        raise click.UsageError("a decision is told whole: leave out `--facts`, or the part")
     if facts_file is not None:
-        return _decision(subject, facts_file, changes, outside, format)
+        from caplex.compiler.cli.telling import tell_decision
+
+        return tell_decision(subject, facts_file, changes, outside, format, target)
     if changes:
         raise click.UsageError("`--what-if` wants `--facts FILE`")
-    for page in (_code_page, _subject_page):
-        found = page(subject)
-        if found is not None:
-            return _say_page(subject, found, format)
-    if Path(subject).exists() or subject.endswith(".cap"):
-        raise click.UsageError("a policy is explained on facts: `--facts FILE`")
-    raise Stop(Status.USAGE, f"`{subject}` is no diagnostic, pack or fact{_nearest(subject)}")
-
-
-def _decision(subject: str, facts_file: str, changes: tuple[str, ...], outside: Outside, format: str) -> int:
-    import caplex
-    from caplex.compiler.cli.documents import read_object
-
-    policy = caplex.load(subject, settings=outside.settings(), mode=outside.mode)
-    document = read_object(facts_file)
-    for change in changes:
-        what_if(document, change)
-    explanation = policy.decide(document).explain()
-    if format == "json":
-        output.say_json(explanation.to_dict())
-    else:
-        output.say(explanation.text(width=output.width(sys.stdout), colour=output.has_colour(sys.stdout)).rstrip("\n"))
-    return Status.WORKED
-
-
-def what_if(document: dict[str, Any], change: str) -> None:
-    """Put a value into *document*: ``account.equity=90000``, ``market["BRK.B"].price=400``, ``intent.reduce_only=true``."""
-    path, equals, text = change.partition("=")
-    steps = _steps(path.strip())
-    if not equals or not steps:
-        raise click.UsageError(f"`--what-if {change}` is no PATH=VALUE")
-    here: Any = document
-    for step in steps[:-1]:
-        if isinstance(here, dict) and isinstance(step, str):
-            here = here.setdefault(step, {})
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
-            here = here[step]
-        else:
-            raise click.UsageError(f"`--what-if {change}`: the facts have no `{step}` there")
-    last = steps[-1]
-    fits = (isinstance(here, dict) and isinstance(last, str)) or (isinstance(here, list) and isinstance(last, int) and last < len(here))
-    if not fits:
-        raise click.UsageError(f"`--what-if {change}`: the facts have no `{last}` there")
-    here[last] = _value(text.strip())
-
-
-def _steps(path: str) -> list[str | int]:
-    steps: list[str | int] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None:
-            return []
-        name, quoted, number = match.groups()
-        steps.append(int(number) if number is not None else name if name is not None else quoted)
-        at = match.end()
-    return steps
-
-
-def _value(text: str) -> Any:
-    if text in {"true", "false", "null"} or text[:1] in {"{", "["}:
-        from caplex.compiler.cli.documents import parse_object
-        from caplex.compiler.source import Source
-
-        return parse_object(Source("--what-if", f'{{"value": {text}}}'))["value"]
-    return text
+    if target is not None:
+        raise click.UsageError("`-o` wants `--facts FILE`: it takes a decision")
+    return _page(subject, part, outside, format)
 
 
 # ── pages ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _say_page(subject: str, text: str, format: str) -> int:
+def _page(subject: str, part: str | None, outside: Outside, format: str) -> int:
+    from caplex.compiler.tools import pages
+
+    if format == "html":
+        raise click.UsageError("`--format html` is for decisions, with `--facts`; a page is `text`, `md` or `json`")
+    policy = pages.is_policy(subject)
+    if part is not None and not policy:
+        raise click.UsageError(f"`{subject}` has no parts; only a policy has, as `caplex explain desk.cap {part}`")
+    page = pages.page_of(subject, part, settings=outside.settings() if policy else None, mode=outside.mode)
+    if page is None:
+        raise Stop(Status.USAGE, _unknown(subject, part, outside))
     if format == "json":
-        output.say_json({"schema": "caplex.page/1", "subject": subject, "markdown": text})
+        output.say_json(page.to_dict())
+    elif format == "text" and sys.stdout.isatty():
+        _draw(_visible(page.markdown))
     else:
-        output.say(text.rstrip("\n"))
+        output.say(_visible(page.markdown if format == "md" else pages.unfenced(page.markdown)).rstrip("\n"))
+    if policy and part is None:
+        output.finish()
+        output.tell("\n`--facts FILE` explains a decision of this policy")
     return Status.WORKED
 
 
-def _code_page(subject: str) -> str | None:
-    from caplex.compiler.diagnostics import catalogue
+def _visible(markdown: str) -> str:
+    """Texts of policies hold nothing that moves a cursor; names of files and values from outside may."""
+    from caplex.compiler.diagnostics.render import visible
 
-    code = catalogue.lookup(subject)
-    return None if code is None else catalogue.page(code)
-
-
-def _subject_page(subject: str) -> str | None:
-    from caplex.compiler.tools.pages import page_of
-
-    return page_of(subject)
+    return "\n".join(map(visible, markdown.split("\n")))
 
 
-def _nearest(subject: str) -> str:
-    from difflib import get_close_matches
+def _draw(markdown: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
 
-    from caplex.compiler.diagnostics import catalogue
-    from caplex.compiler.semantics.schema import builtin
+    colour = output.has_colour(sys.stdout)
+    Console(file=sys.stdout, width=output.width(sys.stdout), no_color=not colour, highlight=False).print(Markdown(markdown))
 
-    known = [word for code in catalogue.codes() for word in (code.id, code.name)]
-    known += [field.path for section in builtin().sections.values() for field in section.fields.values()]
-    known += ["stdlib." + entry.name.removesuffix(".cap") for entry in files("caplex.stdlib_rules").iterdir() if entry.name.endswith(".cap")]
-    near = get_close_matches(subject, known, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+
+def _unknown(subject: str, part: str | None, outside: Outside) -> str:
+    from caplex.compiler.tools import pages
+
+    if part is not None:
+        from caplex.compiler.tools.pages_policies import parts
+
+        near = nearest(part, [*parts(subject, settings=outside.settings()), *pages.names()], f"`caplex explain {subject}` lists what it has")
+        return f"`{subject}` has no rule, setting or fact `{part}`; {near}"
+    if re.fullmatch(r"[A-Z][A-Z0-9]*-[0-9]+", subject):
+        return f"`{subject}` is the id of a rule: say of which policy, as `caplex explain desk.cap {subject}`"
+    near = nearest(subject, pages.names())
+    return f"`{subject}` is no diagnostic, reason, pack, fact or policy" + (f"; {near}" if near else "")

@@ -3,26 +3,28 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from itertools import pairwise
+from typing import IO
 
 import click
 
-from caplex.compiler.cli import output
+from caplex.compiler.cli import helping, output
 from caplex.compiler.cli.output import Status, Stop
 from caplex.version import __version__
 
-# Where each command lives. What is not here is absent from `--help`.
+# Where each command lives. What is not here is absent from `--help`; its line there stands in `helping.GROUPS`.
 COMMANDS = {
     "audit": "auditing",
     "check": "author",
     "compile": "author",
+    "completion": "completing",
     "decide": "operate",
     "demo": "operate",
     "explain": "explaining",
+    "graph": "picture",
+    "help": "helping",
     "keys": "operators",
     "replay": "replaying",
     "roles": "operators",
@@ -31,9 +33,11 @@ COMMANDS = {
     "switch": "switching",
 }
 PLANNED = frozenset({
-    "allocate", "backtest", "bench", "completion", "diff", "doc", "fmt", "graph", "import", "init", "lint", "lsp",
+    "allocate", "backtest", "bench", "diff", "doc", "fmt", "import", "init", "lint", "lsp",
     "schema", "serve", "test", "ui", "verify",
 })
+COMPLETE = "_CAPLEX_COMPLETE"
+"""Set by the scripts of `caplex completion`; then nothing is run, and what could be typed next is printed."""
 
 
 class Commands(click.Group):
@@ -50,18 +54,28 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, lines in helping.grouped(self.list_commands(ctx)).items():
+            rows = [(name, line or self._line(ctx, name)) for name, line in lines.items()]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def _line(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(100) if command is not None else ""
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name in PLANNED:
+        if name in PLANNED and name not in COMMANDS:
             raise Stop(Status.USAGE, f"`caplex {name}` is not part of this version")
         if name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean `caplex {near[0]}`?" if near else "`caplex --help` lists them"
+            hint = helping.nearest(name, COMMANDS, "`caplex --help` lists them", before="caplex ")
             raise Stop(Status.USAGE, f"no command is named `{name}`; {hint}")
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+             epilog="`caplex COMMAND --help` tells more of a command.")
 @click.version_option(__version__, prog_name="caplex", message="%(prog)s %(version)s")
 def commands() -> None:
     """Rules about who may deploy capital, when, and how much."""
@@ -69,11 +83,16 @@ def commands() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run `caplex` with *arguments*; the exit status. No exception leaves it, and no traceback unless CAPLEX_DEBUG is set."""
+    instruction = os.environ.get(COMPLETE)
+    if instruction:
+        from caplex.compiler.cli.completing import answer
+
+        return answer(commands, COMPLETE, instruction)
     output.prepare()
     as_json = wants_json(arguments)
     try:
         status = _invoke(arguments)
-        sys.stdout.flush()
+        output.finish()
         return status
     except Stop as stop:
         return _fail(stop.status, str(stop), stop.diagnostics, as_json)
@@ -95,8 +114,7 @@ def wants_json(arguments: Sequence[str]) -> bool:
 
 def _invoke(arguments: Sequence[str]) -> int:
     if not arguments:
-        with click.Context(commands, info_name="caplex") as context:
-            output.say(commands.get_help(context))
+        output.say(helping.first_screen(tuple(COMMANDS)))
         return Status.WORKED
     # Not `commands.main`: it answers a broken pipe with 1, which is what a denial says.
     try:
@@ -110,27 +128,48 @@ def _invoke(arguments: Sequence[str]) -> int:
 def _fail(status: int, message: str, diagnostics: Sequence[object], as_json: bool) -> int:
     try:
         output.show_failure(status, message, diagnostics, as_json=as_json)  # type: ignore[arg-type]
-        sys.stdout.flush()
+        output.finish()
     except BrokenPipeError:
         _broken_pipe()
+    except OSError as error:
+        return _lost(error)
     return status
 
 
 def _usage(error: click.UsageError, as_json: bool) -> int:
     path = error.ctx.command_path if error.ctx is not None else "caplex"
-    message = error.format_message().rstrip(".")
-    return _fail(Status.USAGE, f"{message}; `{path} --help` tells more", (), as_json)
+    return _fail(Status.USAGE, f"{helping.usage_sentence(error)}; `{path} --help` tells more", (), as_json)
 
 
 def _broken_pipe() -> int:
     # Whoever read us has gone. Nobody has seen the whole answer, so the status must not say that all went well.
-    # The interpreter flushes once more when it ends: let it flush into nothing.
-    nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:
-            os.dup2(nothing, stream.fileno())
+            _abandon(stream)
+    return Status.IO
+
+
+def _abandon(stream: IO[str]) -> None:
+    # The interpreter flushes once more when it ends: let it flush into nothing.
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, stream.fileno())
+    except OSError:  # a stream that is no file
+        sys.stdout = sys.__stdout__
+    finally:
+        os.close(nothing)
+
+
+def _lost(error: OSError) -> int:
+    """The result could not be written: say so where that can be said."""
+    _abandon(sys.stdout)
+    try:
+        output.tell(f"error: the result cannot be written: {error.strerror or type(error).__name__}")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
     return Status.IO
 
 
@@ -142,9 +181,13 @@ def _unexpected(error: Exception, as_json: bool) -> int:
         return _fail(status, str(error), error.diagnostics, as_json)
     if isinstance(error, click.ClickException):
         return _fail(Status.USAGE, error.format_message(), (), as_json)
+    if isinstance(error, OSError) and error.filename is None and error.errno in output.CANNOT_WRITE:
+        return _lost(error)
     if isinstance(error, OSError):
         place = f"`{error.filename}`: " if error.filename else ""
         return _fail(Status.IO, f"{place}{error.strerror or type(error).__name__}", (), as_json)
+    import traceback
+
     if os.environ.get("CAPLEX_DEBUG"):
         traceback.print_exc()
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,15 +1,19 @@
 """Commands for who runs policies: `decide`, `demo`."""
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from caplex.compiler.cli import output
+from caplex.compiler.cli.helping import completes
 from caplex.compiler.cli.options import Outside, output_format, settings_options
-from caplex.compiler.cli.output import Status
+from caplex.compiler.cli.output import Status, Stop
 
 if TYPE_CHECKING:
     from caplex.runtime.policy import Policy
@@ -19,10 +23,11 @@ PERMITS = frozenset({"ALLOW", "MODIFY"})
 
 
 @click.command("decide")
-@click.argument("policy")
-@click.option("--facts", "facts_file", metavar="FILE|-", required=True, help="The facts document, JSON.")
-@click.option("--intent", "intent_file", metavar="FILE", help="An intent that stands for the one in the facts.")
-@click.option("--batch", "batch_file", metavar="FILE", help="Many intents, one JSON object a line; each is decided on the same facts.")
+@click.argument("policy", shell_complete=completes("policies"))
+@click.option("--facts", "facts_file", metavar="FILE|-", required=True, help="The facts document, JSON.", shell_complete=completes("documents"))
+@click.option("--intent", "intent_file", metavar="FILE", help="An intent that stands for the one in the facts.", shell_complete=completes("documents"))
+@click.option("--batch", "batch_file", metavar="FILE", help="Many intents, one JSON object a line; each is decided on the same facts.",
+              shell_complete=completes("documents"))
 @settings_options
 @click.option("--detailed-exitcode", is_flag=True, help="0 ALLOW, 1 DENY, 10 MODIFY, 11 HOLD.")
 @output_format("text", "json")
@@ -30,7 +35,18 @@ def decide_command(
     policy: str, facts_file: str, intent_file: str | None, batch_file: str | None, outside: Outside,
     detailed_exitcode: bool, format: str,
 ) -> int:
-    """Decide one intent, or many, under POLICY."""
+    """Decide one intent, or many, under POLICY.
+
+    \b
+    caplex decide desk.cap --facts facts.json
+    caplex decide desk.cap --facts facts.json --intent intent.json
+    caplex decide desk.cap --facts facts.json --batch intents.jsonl --format json
+    caplex decide desk.cap --facts facts.json --set max_position=5%
+
+    Exit status: 0 ALLOW or MODIFY; 1 DENY or HOLD; 2 the policy or the document cannot be used.
+
+    More: docs/howto/read-a-denial.md, docs/howto/facts-from-your-system.md.
+    """
     import caplex
 
     if intent_file is not None and batch_file is not None:
@@ -50,8 +66,10 @@ def decide_command(
 
 def _documents(facts_file: str, intent_file: str | None, batch_file: str | None) -> Iterator[dict[str, Any]]:
     from caplex.compiler.cli.documents import read_lines, read_object
+    from caplex.compiler.cli.telling import refuse_decision
 
     facts = read_object(facts_file)
+    refuse_decision(facts, facts_file)
     if batch_file is not None:
         for intent in read_lines(batch_file):
             yield {**facts, "intent": intent}
@@ -89,8 +107,38 @@ def tell_decision(told: dict[str, Any]) -> str:
 
 
 @click.command("demo")
-def demo_command() -> int:
-    """Decide and explain a real policy on shipped prices of 2020, offline."""
+@click.option("--copy", "folder", metavar="DIR", help="Only put its policy, prices and facts into the new folder DIR.")
+def demo_command(folder: str | None) -> int:
+    """Watch a real policy decide the crash of 2020.
+
+    \b
+    caplex demo
+    caplex demo --copy my-desk
+
+    The prices are real, each verdict is decided while it is told, and nothing leaves this machine.
+
+    Exit status: 0 once told.
+
+    More: docs/tutorial.md, examples/quickstart/README.md.
+    """
     from caplex import demo
 
-    return demo.run(sys.stdout)
+    if folder is None:
+        return demo.run(sys.stdout, width=output.width(sys.stdout), colour=output.has_colour(sys.stdout), program=_program())
+    try:
+        demo.copy(Path(folder))
+    except FileExistsError:
+        raise Stop(Status.USAGE, f"`{folder}` is there already; name a new folder") from None
+    output.say(f"the policy and its facts lie in `{folder}`; `{_program()} check {shlex.quote(folder)}` reads them")
+    return Status.WORKED
+
+
+def _program() -> str:
+    """How to call this again from here: the name where the path of the shell finds it, else as it was called."""
+    called = sys.argv[0]
+    found = shutil.which("caplex")
+    if Path(called).name.startswith("__main__"):
+        return f"{shlex.quote(sys.executable)} -m caplex"
+    if found is not None and Path(found).exists() and Path(called).exists() and Path(found).samefile(called):
+        return "caplex"
+    return shlex.quote(called) if Path(called).name.removesuffix(".exe") == "caplex" else "caplex"

@@ -9,6 +9,8 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import click
 
+from caplex.compiler.cli.helping import completes
+
 P = ParamSpec("P")
 R = TypeVar("R")
 Mode = Literal["enforce", "monitor"]
@@ -55,8 +57,9 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def settings_options(command: Callable[..., R]) -> Callable[..., R]:
     """`--settings`, `--set` and `--mode`, handed on as one `outside`."""
 
-    @click.option("--settings", "file", metavar="FILE.yaml", help="Settings by name.")
-    @click.option("--set", "assigned", metavar="NAME=VALUE", multiple=True, help="One setting; it moves only to the safer side.")
+    @click.option("--settings", "file", metavar="FILE.yaml", help="Settings by name.", shell_complete=completes("settings_files"))
+    @click.option("--set", "assigned", metavar="NAME=VALUE", multiple=True, help="One setting; it moves only to the safer side.",
+                  shell_complete=completes("settings"))
     @click.option("--mode", type=click.Choice(["enforce", "monitor"]), help="Instead of the mode of the header.")
     @functools.wraps(command)
     def wrapped(*args: Any, file: str | None, assigned: tuple[str, ...], mode: str | None, **kwargs: Any) -> R:

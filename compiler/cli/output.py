@@ -1,18 +1,20 @@
 """What the commands print: results to stdout, everything else to stderr, colour only where a person looks."""
 from __future__ import annotations
 
-import json
+import errno
+import io
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from caplex.compiler.diagnostics.diagnostic import Diagnostic
 
+CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 ERROR_SCHEMA = "caplex.error/1"
 
 
@@ -38,11 +40,36 @@ class Stop(Exception):
 
 
 def prepare() -> None:
-    """A name in any script may be printed to a terminal that does not know it."""
+    """A name in any script may be printed to a terminal that does not know it; an error may be told to nobody."""
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def finish() -> None:
+    """What was said is out. Raises OSError if it is not."""
+    sys.stdout.flush()
+
+
+class _Closed(io.TextIOBase):
+    """Standard output that was closed before we began: whatever is said to it is lost, and that is an error."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def write(self, text: str) -> int:
+        self._lost = True
+        return len(text)
+
+    def flush(self) -> None:
+        if self._lost:
+            self._lost = False
+            raise OSError(errno.EBADF, "standard output is closed")
 
 
 def has_colour(stream: IO[str]) -> bool:
@@ -52,7 +79,11 @@ def has_colour(stream: IO[str]) -> bool:
 
 def width(stream: IO[str]) -> int:
     """Columns of the terminal; 100 where there is none, so that files do not depend on who wrote them."""
-    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
+    if not stream.isatty():
+        return 100
+    from shutil import get_terminal_size
+
+    return get_terminal_size((100, 24)).columns
 
 
 def say(text: str) -> None:
@@ -67,6 +98,8 @@ def tell(text: str) -> None:
 
 def say_json(document: Mapping[str, Any], *, one_line: bool = False) -> None:
     """A result as JSON, to stdout."""
+    import json
+
     say(json.dumps(document, indent=None if one_line else 2, ensure_ascii=False))
 
 
@@ -93,11 +126,15 @@ def show_failure(status: int, message: str, diagnostics: Sequence[Diagnostic], *
     elif diagnostics:
         show(diagnostics, sys.stderr)
     else:
-        tell(f"error: {message}")
+        from caplex.compiler.diagnostics.render import visible
+
+        tell(f"error: {visible(message)}")
 
 
 def write(path: str | Path, text: str) -> None:
     """*text* into a file, whole or not at all."""
+    from pathlib import Path
+
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:

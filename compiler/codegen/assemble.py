@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from caplex.compiler.codegen.expressions import NotFusable
-from caplex.compiler.codegen.link import link
+from caplex.compiler.codegen.link import FUSED_LIBRARY, link
 from caplex.compiler.codegen.scalar import Fused
 from caplex.compiler.codegen.traced import Traced
+from caplex.compiler.graph import clocks
 from caplex.compiler.graph.dump import dump
 from caplex.compiler.graph.horizon import horizons
 from caplex.compiler.graph.ir import RearmNode, RuleGraph, RuleNode, TripNode
 from caplex.compiler.source import Span
-from caplex.runtime import operators
 from caplex.runtime.plan import (
+    ClockPlan,
     HeaderPlan,
     Override,
     PiecePlan,
@@ -32,7 +33,6 @@ from caplex.runtime.plan import (
 from caplex.runtime.values import UNLIMITED
 
 Resolve = Callable[[str | None], Any]
-FUSED_LIBRARY = {"snap": operators.snap, "TRAP": operators.TRAP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Assembler:
         for tag, when, text in self.graph.emits:
             self.name(when, tag, "emit")
             self._template(text, tag)
-        fused = self._emitter(self.graph)
+        fused = self._emitter(clocks.fixed(self.graph))
         why = ""
         try:
             source = fused.source()
@@ -115,6 +115,11 @@ class Assembler:
         for trip in rule.trips:
             for part in ("condition", "observed", "bound", "confirm", "amount", "window"):
                 self.name(getattr(trip, part), rule.id, f"trip_{part}")
+        for _, length in rule.clock.windows:
+            self.name(length, rule.id, "window")
+        for sides in rule.clock.moments:
+            for side in sides:
+                self.name(side, rule.id, "moment")
         if rule.rearm is not None:
             for part in ("quorum", "delay", "condition"):
                 self.name(getattr(rule.rearm, part), rule.id, f"rearm_{part}")
@@ -196,7 +201,8 @@ def setting(graph: RuleGraph, name: str) -> SettingPlan:
                  UNLIMITED if o.value is None else o.value, o.until_ns, place(o.node.span), o.through, o.approved_by, o.ticket)
         for o in info.overrides)
     value = UNLIMITED if info.value is None else info.value
-    return SettingPlan(name, info.type, value, info.origin, info.safer, overrides, graph.policy.overrides, place(info.node.span))
+    return SettingPlan(name, info.type, value, info.origin, info.safer, overrides, graph.policy.overrides, place(info.node.span),
+                       info.low, info.high)
 
 
 def trip_plan(trip: TripNode, find: Callable[[int | None], Any]) -> TripPlan:
@@ -207,7 +213,7 @@ def trip_plan(trip: TripNode, find: Callable[[int | None], Any]) -> TripPlan:
 def rearm_plan(rearm: RearmNode | None, find: Callable[[int | None], Any]) -> RearmPlan | None:
     if rearm is None:
         return None
-    return RearmPlan(rearm.text, rearm.never, rearm.role, find(rearm.quorum), find(rearm.delay), find(rearm.condition), rearm.condition_text)
+    return RearmPlan(rearm.terms, rearm.role, find(rearm.quorum), find(rearm.delay), find(rearm.condition), rearm.condition_text)
 
 
 def rule_plan(rule: RuleNode, find: Callable[[int | None], Any], text: Callable[[Any], Any]) -> RulePlan:
@@ -221,5 +227,8 @@ def rule_plan(rule: RuleNode, find: Callable[[int | None], Any], text: Callable[
         strict=rule.strict, waivers=tuple(WaiverPlan(w.id, w.until_ns, find(w.when)) for w in rule.waivers), approval=approval,
         reserve=find(rule.reserve), trips=tuple(trip_plan(t, find) for t in rule.trips), denies=rule.denies, scope=rule.scope,
         scope_is=rule.scope_is, duties=rule.duties, because=text(rule.because), reads=tuple(sorted(rule.reads)),
-        source=place(rule.span), position=position(rule.span), rearm=rearm_plan(rule.rearm, find),
-        rebases=tuple(RebasePlan(r.on, r.section, r.field, find(r.value)) for r in rule.rebases), trip_reads=rule.trip_reads)
+        source=place(rule.span), position=position(rule.span), settings=tuple(sorted(rule.settings)),
+        clock=ClockPlan(tuple((section, find(length)) for section, length in rule.clock.windows),
+                        tuple((find(left), find(right)) for left, right in rule.clock.moments), rule.clock.daily),
+        rearm=rearm_plan(rule.rearm, find), rebases=tuple(RebasePlan(r.on, r.section, r.field, find(r.value)) for r in rule.rebases),
+        trip_reads=rule.trip_reads, condition=rule.condition)

@@ -15,6 +15,7 @@ LIBRARY: dict[str, Any] = {
     )
     for name in names
 }
+FUSED_LIBRARY: dict[str, Any] = {"snap": operators.snap, "TRAP": operators.TRAP}
 BUILTINS = {"abs": abs, "max": max, "min": min, "len": len}
 
 

@@ -209,6 +209,8 @@ class Builder:
 
     def _field(self, binding: FieldBinding, *, optional: bool = False) -> int:
         section, field = binding.section.name, binding.field
+        if section == "counters":
+            return self.graph.slot(SlotSpec("counter", field.name, scale=0), COUNT)
         if binding.key is None:
             special = {"intent.quantity": "intent.quantity", "position.quantity": "position.quantity", "intent.side": "intent.side"}
             if field.path in special:
@@ -227,7 +229,8 @@ class Builder:
     def setting(self, name: str) -> int:
         info = self.checked.settings[name]
         self.graph.settings[name] = info
-        if not info.overrides:
+        # A number stays a slot, though nothing overrides it: what another value would do can then be tried (`runtime.remedies`).
+        if not info.overrides and not isinstance(info.value, Fraction):
             return self.graph.const(UNLIMITED if info.value is None else info.value, info.type)
         for override in info.overrides:
             for dimension, _ in override.scopes:

@@ -80,10 +80,18 @@ class TripNode:
     span: Span | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What the passing of time alone may change; see `runtime.plan.ClockPlan`."""
+
+    windows: tuple[tuple[str, int], ...] = ()
+    moments: tuple[tuple[int, int], ...] = ()
+    daily: bool = False
+
+
 @dataclass(slots=True)
 class RearmNode:
-    text: str
-    never: bool = False
+    terms: tuple[str, ...] = ()
     role: str = ""
     quorum: int | None = None
     delay: int | None = None
@@ -143,6 +151,9 @@ class RuleNode:
     rebases: tuple[RebaseNode, ...] = ()
     trip_reads: frozenset[str] = frozenset()
     span: Span | None = None
+    settings: frozenset[int] = frozenset()
+    clock: Clock = field(default_factory=lambda: Clock())
+    condition: str = ""
 
 
 @dataclass(slots=True)

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from caplex.compiler.graph import shape
+from caplex.compiler.graph import clocks, shape
 from caplex.compiler.graph.ir import Fold, Piece, RearmNode, RebaseNode, RuleNode, SizeNode, TripNode, Waived
 from caplex.compiler.semantics.model import FieldBinding, RuleInfo
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.printer import show
+from caplex.compiler.syntax.rule_printer import show_body, show_rearm
 from caplex.runtime.plan import SlotSpec
 from caplex.runtime.schema import Kind, Type
 
@@ -28,7 +29,9 @@ def lay_out(builder: Builder) -> None:
         graph.rules.append(node)
         roots = [node.broken, node.when, node.observed, node.bound, node.reserve, *(w.when for w in node.waivers)]
         roots += [n for p in node.pieces for n in (p.slope, p.intercept)] + [t.condition for t in node.trips]
-        node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot")
+        node.settings, node.clock = clocks.settings(graph, roots), clocks.clock(graph, roots)
+        fixed = frozenset(slot for slot in node.settings if not graph.settings[graph.slots[slot].name].overrides)
+        node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot") - fixed
         node.reads_size = graph.reads_size(node.broken)
     for size in checked.sizes:
         graph.sizes.append(_size(builder, size.id, size.node))
@@ -76,6 +79,7 @@ def _rule(builder: Builder, info: RuleInfo) -> RuleNode:
             _switch(builder, node, item)
     if not isinstance(item, ast.KillSwitch):
         node.because = template(builder, item.because)
+        node.condition = show_body(item)
     return node
 
 
@@ -212,11 +216,9 @@ def _rebases(builder: Builder, on: Literal["trip", "rearm"], actions: tuple[ast.
 
 
 def _rearm(builder: Builder, clause: ast.Rearm | ast.RearmNever) -> RearmNode:
-    text = clause.span.text.strip().removeprefix("rearm").strip()
-    found = RearmNode(" ".join(text.split()))
     if isinstance(clause, ast.RearmNever):
-        found.never = True
-        return found
+        return RearmNode()
+    found = RearmNode(tuple(map(show_rearm, clause.terms)))
     for term in clause.terms:
         match term:
             case ast.RearmByRole():

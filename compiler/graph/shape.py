@@ -5,6 +5,8 @@ The checks have refused measures of any other shape (`semantics.shape`).
 """
 from __future__ import annotations
 
+from fractions import Fraction
+
 from caplex.compiler.graph.ir import Piece, RuleGraph
 from caplex.runtime.schema import Kind, Type
 from caplex.runtime.values import UNLIMITED
@@ -150,4 +152,7 @@ def non_positive(graph: RuleGraph, number: int) -> bool:
     node = graph.nodes[number]
     if node.op == "neg":
         return non_negative(graph, node.args[0])
+    if node.op == "slot" and graph.slots[node.payload].kind == "setting":
+        info = graph.settings[graph.slots[node.payload].name]
+        return not info.overrides and isinstance(info.value, Fraction) and info.value <= 0
     return node.op == "const" and not isinstance(node.payload, (str, frozenset)) and node.payload is not UNLIMITED and node.payload <= 0

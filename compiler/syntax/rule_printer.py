@@ -56,6 +56,12 @@ def show_rule(rule: ast.RuleItem) -> tuple[str, list[str]]:
     return f"{word} {head}", lines + show_because(rule.because)
 
 
+def show_body(rule: ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown) -> str:
+    """What a rule says, in one line and without its `because`: ``when mood == calm, deny when intent.quantity > 5``."""
+    lines = show_rule(rule)[1]
+    return " ".join(lines if rule.because is None else lines[:-1])
+
+
 def show_because(because: ast.Template | None) -> list[str]:
     return [] if because is None else [f"because {show_template(because)}"]
 
@@ -131,7 +137,7 @@ def _switch_clause(clause: ast.SwitchClause) -> str:
         case ast.RearmNever():
             return "rearm never"
         case ast.Rearm(terms=terms):
-            return f"rearm {' and '.join(map(_rearm_term, terms))}"
+            return f"rearm {' and '.join(map(show_rearm, terms))}"
         case _:
             assert_never(clause)
 
@@ -164,7 +170,8 @@ def show_action(action: ast.Action) -> str:
             return f"rebase {show_read(field)} to {show_at(value, Level.SUM)}"
 
 
-def _rearm_term(term: ast.RearmByRole | ast.RearmDelay | ast.RearmWhen) -> str:
+def show_rearm(term: ast.RearmByRole | ast.RearmDelay | ast.RearmWhen) -> str:
+    """One term of `rearm`: ``by 2 of "risk-officer"``."""
     match term:
         case ast.RearmByRole(quorum=quorum, role=role):
             return f"by {show(quorum)} of {quoted(role)}"

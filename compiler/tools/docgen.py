@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 from typing import Final
 
 import click
@@ -19,7 +20,9 @@ from caplex.compiler.diagnostics import catalogue
 from caplex.compiler.diagnostics.diagnostic import Code
 from caplex.compiler.semantics import builtins, schema
 from caplex.compiler.semantics.builtins import Derived
+from caplex.compiler.tools import words
 from caplex.compiler.tools.pages import type_text
+from caplex.compiler.tools.reasons import REASONS
 from caplex.runtime.canonical import plain
 from caplex.runtime.layout import PLACES
 from caplex.runtime.schema import FieldSpec, Kind, SectionSpec
@@ -80,31 +83,10 @@ def _code(code: Code) -> str:
 
 # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────
 
-ABSENT_MEANS: Final = {
-    "account.net_flows_today": "none: 0",
-    "instrument.multiplier": "1",
-    "instrument.lot": "the header's `lot`; without one SYS-001",
-    "instrument.min_quantity": "no minimum",
-    "instrument.max_quantity": "no maximum",
-    "instrument.min_notional": "no minimum",
-    "fills.notional": "`quantity * price`",
-    "order_events.notional": "`quantity * price`",
-    "position.quantity": "in a row: unknown, SYS-001; no row: flat",
-}
-"""Where the engine itself gives a missing field a meaning (docs/spec.md, CAP-DERIVED, CAP-SNAP)."""
-
-_READS: Final = {
-    "state": "the same for every intent",
-    "intent": "depends on the intent, not on its size",
-    "size": "read at the size that is judged",
-    "outcome": "known after the verdict: texts, labels, emitted lines and properties only",
-}
-
-
 def facts() -> str:
     known = schema.builtin()
     paths = {spec.path for section in known.sections.values() for spec in section.fields.values()}
-    assert set(ABSENT_MEANS) <= paths, sorted(set(ABSENT_MEANS) - paths)
+    assert set(words.ABSENT_MEANS) <= paths, sorted(set(words.ABSENT_MEANS) - paths)
     assert paths >= builtins.PLAIN_OPTIONAL
     parts = [
         "A field whose type ends in `?` is optional. Optional and missing is *absent*, which `is known` and `else` see.\n"
@@ -185,69 +167,29 @@ def _neutral(spec: FieldSpec) -> str:
 
 
 def _missing(spec: FieldSpec) -> str:
-    return ABSENT_MEANS.get(spec.path, "absent" if spec.optional else "unknown, SYS-001")
+    return words.ABSENT_MEANS.get(spec.path, "absent" if spec.optional else "unknown, SYS-001")
 
 
 def _derived(each: Derived) -> tuple[str, str, str, str]:
     of = f" of `{each.type.of}`" if each.type.of else ""
-    return f"`{each.name}`", type_text(each.type) + of, _READS[each.reads], each.doc
+    return f"`{each.name}`", type_text(each.type) + of, words.READS[each.reads], each.doc
 
 
 # ── built-in words ────────────────────────────────────────────────────────────────────────────────────
 
-_FUNCTIONS: Final = {
-    "abs": "`abs(x)`: the size of a number, without its sign.",
-    "max": "`max(a, b, …)`: the largest.",
-    "min": "`min(a, b, …)`: the smallest.",
-    "clamp": "`clamp(x, a..b)`: x, but no less than a and no more than b.",
-}
-_AGGREGATES: Final = {
-    "sum": "`sum(p.notional for p in positions)`: of nothing it is 0.",
-    "count": "`count(positions)`, `count(p for p in positions where p.quantity > 0 units)`: how many rows.",
-    "max": "`max(p.notional for p in positions)`: of nothing it is unknown, so guard it.",
-    "min": "`min(p.notional for p in positions)`: of nothing it is unknown, so guard it.",
-    "any": "`any(p.symbol == \"SPY\" for p in positions)`: true if one row is; of nothing false.",
-    "all": "`all(p.quantity > 0 units for p in positions)`: true if every row is; of nothing true.",
-}
-_ACTIONS: Final = {
-    "open": "Asks for `quantity`; without one the policy's `size` fills it.",
-    "close": "Asks for the closing leg, or for `quantity`. What exceeds the closing leg is cut unless `reduce_only` is false.",
-    "adjust": "Asks for a signed `delta`; its sign is the side.",
-    "transfer": "Asks for an `amount` of money; it has no closing leg.",
-    "cancel": "One act. Only rules that name it judge it; a switch never stops it.",
-    "noop": "One act that does nothing. Only rules that name it judge it.",
-}
-_EVENTS: Final = {
-    "orders": "Approved open, close and adjust intents, at their approval. Without a window the word means orders in flight.",
-    "fills": "Executions.",
-    "rejects": "Orders that the venue refused.",
-    "cancels": "Orders that were cancelled.",
-    "denials": "Intents that the policy denied.",
-    "violations": "Rules that were not kept at the size asked for.",
-    "stops": "Positions that a stop closed.",
-    "results": "What became of orders.",
-}
-_DIMENSIONS: Final = {
-    "symbol": "The instrument.",
-    "strategy": "Who had the idea.",
-    "account": "Whose money.",
-    "venue": "Where it is traded.",
-}
-
-
 def builtin_words() -> str:
     singular = {section: kind for kind, section in builtins.EVENT_OF.items()}
-    events = [(f"`{word}`", f"`{singular[builtins.EVENTS[word]]}`", text) for word, text in told(builtins.EVENTS, _EVENTS, "events")]
-    actions = [(f"`{name}`", "yes" if name in builtins.DEFAULT_ACTIONS else "no", text) for name, text in told(builtins.ACTIONS, _ACTIONS, "actions")]
+    events = [(f"`{word}`", f"`{singular[builtins.EVENTS[word]]}`", text) for word, text in told(builtins.EVENTS, words.EVENTS, "events")]
+    actions = [(f"`{name}`", "yes" if name in builtins.DEFAULT_ACTIONS else "no", text) for name, text in told(builtins.ACTIONS, words.ACTIONS, "actions")]
     return page(
         "Built-in words",
         "The functions, aggregates, actions, events and dimensions that every policy has.\nFields are listed in [facts](facts.md).",
         "## Functions",
-        table(("function", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.FUNCTIONS, _FUNCTIONS, "functions")]),
+        table(("function", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.FUNCTIONS, words.FUNCTIONS, "functions")]),
         "## Aggregates",
         "They go over the rows of a list or of a history, filtered with `where`, and cut to a window with `in last D` or `today`.\n"
         "The inside of an aggregate does not read the size of the intent. One row that cannot be read makes the whole unknown; only `any` and `all` may know their answer all the same.",
-        table(("aggregate", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.AGGREGATES, _AGGREGATES, "aggregates")]),
+        table(("aggregate", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.AGGREGATES, words.AGGREGATES, "aggregates")]),
         "## Actions",
         "What an intent may be. `for open, transfer` after a rule's id says which it judges.",
         table(("action", "judged unless a rule says otherwise", "meaning"), actions),
@@ -256,7 +198,7 @@ def builtin_words() -> str:
         table(("in a throttle or a window", "in a cooldown", "what it is"), events),
         "## Dimensions",
         "What overrides, `for each` and the scopes of switches go by.",
-        table(("dimension", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.DIMENSIONS, _DIMENSIONS, "dimensions")]),
+        table(("dimension", "meaning"), [(f"`{name}`", text) for name, text in told(builtins.DIMENSIONS, words.DIMENSIONS, "dimensions")]),
         "## Words in `because`",
         table(("word", "meaning"), [(f"`{name}`", text) for name, text in told(
             builtins.TOLD, {"observed": "What the rule measured.", "allowed": "The bound that it was held against."}, "told")]),
@@ -298,14 +240,18 @@ def commands() -> str:
 def _command(name: str, command: click.Command) -> list[str]:
     if isinstance(command, click.Group):
         return [part for each in sorted(command.commands) for part in _command(f"{name} {each}", command.commands[each])]
-    text = re.split(r"\n\s*\x08\n", command.help or "", maxsplit=1)  # click's mark for lines that stay lines
-    parts = [f"## caplex {name}", " ".join(text[0].split())]
+    purpose, *rest = re.split(r"\n\s*\n", (command.help or "").strip())
+    parts = [f"## caplex {name}", " ".join(purpose.split())]
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     options = [param for param in command.params if isinstance(param, click.Option)]
     words = [_argument(each) for each in arguments]
     parts.append("```text\n" + " ".join(["caplex", name, *(["[OPTIONS]"] if options else []), *words]) + "\n```")
-    if len(text) > 1:
-        parts.append("```text\n" + "\n".join(line.strip() for line in text[1].strip().splitlines()) + "\n```")
+    for paragraph in rest:
+        lines = paragraph.strip().splitlines()
+        if lines[0].strip() == "\b":  # click's mark for lines that stay lines
+            parts.append("```text\n" + "\n".join(line.rstrip() for line in dedent("\n".join(lines[1:])).splitlines()) + "\n```")
+        else:
+            parts.append(" ".join(paragraph.split()))
     if options:
         parts.append(table(("option", "meaning"), [(f"`{_option(each)}`", _meaning(each)) for each in options]))
     return parts
@@ -337,38 +283,6 @@ def _meaning(param: click.Option) -> str:
 
 
 # ── SYS reasons ───────────────────────────────────────────────────────────────────────────────────────
-
-REASONS: Final = (
-    ("SYS-001", "missing, or unusable as a whole", "A required fact is missing, or the document has a key that nobody knows.",
-     "Supply the field that the path names, or mend the key; free keys lie under `tags` or begin with `x_`."),
-    ("SYS-002", "stale", "A fact is older than its freshness bound. At the bound exactly it is fresh.",
-     "Send a newer row, or declare with `input … fresh within` how old it may be."),
-    ("SYS-003", "from the future", "A row is stamped more than 500 ms after `now`.",
-     "Set the clocks right; stamp `now` when the document is finished."),
-    ("SYS-004", "out of range", "A value lies outside its declared range: a price of 0, a quantity below 0; or there is nothing to close.",
-     "Mend the value; a range of your own can only be narrower."),
-    ("SYS-005", "not a decimal, or of another type", "A value is NaN, infinite, `1,000`, true where a number is wanted, longer than 400 digits, or no member of its list.",
-     "Send decimals as texts of digits: `\"1000.5\"`."),
-    ("SYS-006", "divisor zero or negative", "An expression divides by a number that is not above 0.",
-     "Guard the rule with `when`, or declare the divisor's range above 0."),
-    ("SYS-007", "incomplete history", "A window reaches further back than `history.complete_from`.",
-     "Load the history from before the window, and say so in `complete_from`."),
-    ("SYS-008", "switch unreadable", "The document has no `switches`, or a state is neither `armed` nor `tripped`. The switch is judged as tripped.",
-     "Send `switches`; `{}` says that none is tripped."),
-    ("SYS-009", "journal", "The engine could not write its journal. A pure decision never gives it.",
-     "Make room, or mend the disk; nothing that was not recorded goes ahead."),
-    ("SYS-010", "not in effect", "`now` lies outside the policy's `effective` dates.",
-     "Release a policy for today; what is held may go unless the header says `then deny all`."),
-    ("SYS-011", "id used for something else", "An intent came again under its id with other content. A pure decision never gives it.",
-     "Give every intent an id of its own."),
-    ("SYS-012", "snapped", "Rounding down to what can be traded took something away, or a close asked for more than can be closed.",
-     "Ask for multiples of the lot, within the instrument's minimum and maximum."),
-    ("SYS-013", "currency", "A money or a price is in another currency than the policy's, and there is no rate.",
-     "Send the pair in `fx`, as `{\"EURUSD\": {\"rate\": \"1.08\"}}`; the inverse pair does as well."),
-    ("SYS-014", "unreconciled", "The engine's book and the venue's differ. A pure decision never gives it.",
-     "Reconcile, then ask again."),
-)
-
 
 def reasons() -> str:
     assert [row[0] for row in REASONS] == [f"SYS-{number:03}" for number in range(1, 15)]

@@ -1,34 +1,94 @@
-"""Pages of fields and packs, made from what the schema and the packs say themselves."""
+"""The page of anything that has a name: a fact, a word, a pack, a code, a reason; a policy, its rules and its settings.
+
+A page is Markdown, made from what schema, packs and policies say of themselves. Its kinds are made in the modules beside.
+"""
 from __future__ import annotations
 
-from importlib.resources import files
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from caplex.compiler.semantics import schema
-from caplex.compiler.semantics.builtins import DERIVED
-from caplex.runtime.schema import FieldSpec, Kind, Type
+if TYPE_CHECKING:
+    from caplex.runtime.schema import Type
+
+Form = Literal["fact", "section", "word", "pack", "rule", "setting", "code", "reason", "policy"]
 
 
-def page_of(subject: str) -> str | None:
-    """Text about a field (``market.price``), a section (``market``) or a pack (``stdlib.order_sanity``); None if there is none."""
-    facts = schema.builtin()
-    section, _, field = subject.rpartition(".")
-    spec = facts.field(section, field) if section else None
-    derived = DERIVED.get(subject)
-    if derived is not None:
-        return f"{subject}: {type_text(derived.type)}, computed\n\n{derived.doc}\n"
-    if spec is not None:
-        return f"{_field(spec)}\n\n{spec.doc or facts.sections[section].doc}\n"
-    if subject in facts.sections:
-        found = facts.sections[subject]
-        lines = [f"  {_field(each)}" for each in found.fields.values()]
-        return "\n".join([f"{subject}", "", found.doc, "", *lines]) + "\n"
-    if subject.startswith("stdlib."):
-        return _pack(subject.removeprefix("stdlib."))
-    return None
+@dataclass(frozen=True, slots=True)
+class Page:
+    """*subject* is the name as it should be typed, *title* the heading of *markdown*."""
+
+    subject: str
+    kind: Form
+    markdown: str
+
+    @property
+    def title(self) -> str:
+        return self.markdown.partition("\n")[0].removeprefix("# ")
+
+    def to_dict(self) -> dict[str, str]:
+        return {"schema": "caplex.page/1", "subject": self.subject, "kind": self.kind, "title": self.title, "markdown": self.markdown}
+
+
+def unfenced(markdown: str) -> str:
+    """*markdown* with its code indented and without fences: what a person reads who has no renderer."""
+    lines, inside = [], False
+    for line in markdown.split("\n"):
+        if line.startswith("```"):
+            inside = not inside
+        else:
+            lines.append(f"    {line}".rstrip() if inside else line)
+    return "\n".join(lines)
+
+
+def page_of(
+    subject: str, part: str | None = None, *, settings: Mapping[str, Any] | None = None, mode: Literal["enforce", "monitor"] | None = None
+) -> Page | None:
+    """The page of *subject*; None if nothing has that name.
+
+    Args:
+        subject: ``market.price``, ``account``, ``clamp``, ``stdlib.order_sanity``, ``stdlib.order_sanity.ORD-010``, ``CAP203``,
+            ``unknown-field``, ``SYS-002``, or the path of a policy.
+        part: Of a policy: the id of a rule, the name of a setting, or a fact, which is then told as this policy sees it.
+        settings: Values from outside, which move what the policy's pages show.
+        mode: Instead of the mode of its header.
+    Raises:
+        PolicyError: The policy does not compile.
+    """
+    if is_policy(subject):
+        from caplex.compiler.tools.pages_policies import part_page, policy_page
+
+        if part is None:
+            return policy_page(subject, settings=settings, mode=mode)
+        return part_page(subject, part, settings=settings, mode=mode)
+    if part is not None:
+        return None
+    return _code(subject) or _reason(subject) or _pack(subject) or _fact(subject)
+
+
+def is_policy(subject: str) -> bool:
+    """Is *subject* the name of a file, and not of something built in?"""
+    return subject.endswith(".cap") or "/" in subject or os.path.isfile(subject)
+
+
+def names() -> Iterator[str]:
+    """Everything built in that has a page, for who looks for the nearest."""
+    from caplex.compiler.diagnostics import catalogue
+    from caplex.compiler.tools import pages_facts, pages_packs
+    from caplex.compiler.tools.reasons import REASONS
+
+    for code in catalogue.codes():
+        yield from (code.id, code.name)
+    yield from (row[0] for row in REASONS)
+    yield from pages_packs.names()
+    yield from pages_facts.names()
 
 
 def type_text(type_: Type) -> str:
     """A type as policies write it."""
+    from caplex.runtime.schema import Kind
+
     if type_.kind is Kind.ENUM:
         return f"one of {', '.join(type_.members)}"
     if type_.kind is Kind.SET:
@@ -37,19 +97,30 @@ def type_text(type_: Type) -> str:
     return f"{name}({type_.currency})" if type_.currency else name
 
 
-def _field(spec: FieldSpec) -> str:
-    parts = [f"{spec.path}: {type_text(spec.type)}{'?' if spec.optional else ''}"]
-    if spec.above is not None:
-        parts.append(f"above {spec.above}")
-    if spec.low is not None or spec.high is not None:
-        parts.append(f"within {spec.low if spec.low is not None else '…'} .. {spec.high if spec.high is not None else 'unlimited'}")
-    if spec.fresh_ns:
-        parts.append(f"fresh within {spec.fresh_ns / 10**9:g}s")
-    if spec.attested:
-        parts.append("attested")
-    return ", ".join([*parts, f"supplied by the {spec.supplier}"])
+def _code(subject: str) -> Page | None:
+    from caplex.compiler.diagnostics import catalogue
+
+    code = catalogue.lookup(subject)
+    return None if code is None else Page(code.id, "code", catalogue.page(code))
 
 
-def _pack(name: str) -> str | None:
-    resource = files("caplex.stdlib_rules").joinpath(f"{name}.cap")
-    return resource.read_text(encoding="utf-8") if name.isidentifier() and resource.is_file() else None
+def _reason(subject: str) -> Page | None:
+    from caplex.compiler.tools.reasons import reason_page
+
+    text = reason_page(subject)
+    return None if text is None else Page(subject.upper(), "reason", text)
+
+
+def _pack(subject: str) -> Page | None:
+    if not subject.startswith("stdlib."):
+        return None
+    from caplex.compiler.tools import pages_packs
+
+    return pages_packs.page(subject)
+
+
+def _fact(subject: str) -> Page | None:
+    from caplex.compiler.loading import builtin_schema
+    from caplex.compiler.tools import pages_facts
+
+    return pages_facts.page(subject, builtin_schema())

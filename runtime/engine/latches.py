@@ -187,9 +187,9 @@ class Latches:
     # ── arming again ─────────────────────────────────────────────────────────────────────────────────
 
     def clause(self, rule: RulePlan, bound: Bound) -> rearming.RearmClause:
-        plan = rule.rearm or RearmPlan("never", never=True)
-        if plan.never or bound.document:
-            return rearming.RearmClause(never=plan.never)
+        plan = rule.rearm or RearmPlan()
+        if not plan.terms or bound.document:
+            return rearming.RearmClause(never=not plan.terms)
         quorum = plan.quorum(bound.slots, ZERO) if plan.quorum else ZERO
         delay = plan.delay(bound.slots, ZERO) if plan.delay else ZERO
         # A setting that cannot be read must not make it easier: then nobody suffices.
@@ -210,7 +210,7 @@ class Latches:
         """Arm what nothing keeps tripped any more. A switch that asks for nobody is armed by time and condition alone."""
         for latch in list(self.state.latches.values()):
             rule = self.switches.get(latch.switch)
-            if rule is None or not latch.tripped or rule.rearm is None or rule.rearm.never:
+            if rule is None or not latch.tripped or rule.rearm is None or not rule.rearm.terms:
                 continue
             now_here = max(now, self.state.account(dict(latch.scope)["account"]).last_ns) if "account" in dict(latch.scope) else now
             if latch.since_ns == now_here and latch.request is None:

@@ -177,7 +177,7 @@ def test_explain_tells_the_whole_decision(capsys):
 def test_what_if_changes_the_answer(capsys):
     status, out, _ = run(capsys, "explain", DESK, "--facts", FACTS["2-trimmed"], "--what-if", "intent.quantity=100")
     assert status == 0
-    assert out.startswith("ALLOW")
+    assert out.startswith("MODIFY → ALLOW   with intent.quantity = 100 (was 700)\n")
 
 
 @pytest.mark.parametrize(("subject", "words"), [

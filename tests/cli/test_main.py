@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from caplex.compiler.cli import explaining, main, operate, output
+from caplex.compiler.cli import main, operate, output
 from caplex.compiler.cli.options import Outside, from_environment
 from caplex.compiler.cli.output import Status, Stop
 from caplex.runtime.errors import JournalError, PolicyError
@@ -38,7 +38,8 @@ def test_help_imports_nothing_heavy():
 def test_help_lists_what_is_built_and_nothing_else():
     done = caplex("--help")
     assert done.returncode == 0
-    listed = {line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines() if line.strip()}
+    groups = done.stdout.partition("Options:\n")[2].partition("\n\n")[2]
+    listed = {line.split()[0] for line in groups.splitlines() if line.startswith("  ") and line[2].isalpha()}
     assert listed == BUILT
     assert not main.PLANNED & BUILT
 
@@ -77,9 +78,9 @@ def test_wrong_usage_is_one_line_and_2(arguments, words, capsys):
     assert told.err.count("\n") == 1
 
 
-def test_no_arguments_is_help(capsys):
+def test_no_arguments_is_the_first_screen(capsys):
     assert main.run([]) == 0
-    assert "Commands:" in capsys.readouterr().out
+    assert "Type first:" in capsys.readouterr().out
 
 
 def test_version(capsys):
@@ -181,27 +182,6 @@ def test_settings_from_outside_have_an_order(tmp_path, monkeypatch):
     assert from_environment({"CAPLEX_SET_ALIAS__LIMIT": "1", "CAPLEX_SET_": "x", "OTHER": "y"}) == {"alias.limit": "1"}
     with pytest.raises(click.UsageError):
         Outside(file=None, assigned=("novalue",), mode=None).settings()
-
-
-@pytest.mark.parametrize(("change", "path", "value"), [
-    ("account.equity=90000", ("account", "equity"), "90000"),
-    ('market["BRK.B"].price=400', ("market", "BRK.B", "price"), "400"),
-    ("intent.reduce_only=true", ("intent", "reduce_only"), True),
-    ("orders[0].price=5", ("orders", 0, "price"), "5"),
-])
-def test_what_if_changes_one_fact(change, path, value):
-    document = {"account": {"equity": "1"}, "orders": [{"price": "1"}]}
-    explaining.what_if(document, change)
-    here = document
-    for step in path:
-        here = here[step]
-    assert here == value
-
-
-@pytest.mark.parametrize("change", ["account.equity", "=5", "orders[7].price=5", "account[0]=5", "a..b=1"])
-def test_what_if_that_points_nowhere_is_refused(change):
-    with pytest.raises(click.UsageError):
-        explaining.what_if({"account": {}, "orders": []}, change)
 
 
 def test_a_decision_in_text_names_rule_title_and_message():

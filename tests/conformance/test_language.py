@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 import caplex
 from caplex.compiler import driver, reference
 from caplex.compiler.source import Source
+from caplex.runtime import remedies
 from caplex.runtime.facts import World
 from caplex.runtime.ruling import Ruling
 
@@ -123,7 +124,9 @@ def by_judge(text: str, facts: dict[str, Any]) -> dict[str, Any]:
 def by_decide(text: str, facts: dict[str, Any]) -> dict[str, Any]:
     """The face: the fused function first, the rest told on demand."""
     decision = compiled(text).decide(facts)
+    found = remedies.find(decision)
     return {
+        "remedies": [offer.text for offer in found.offers], "unmet": [unmet.text for unmet in found.unmet],
         "verdict": str(decision.verdict), "quantity": Fraction(decision.quantity),
         "if_approved": None if decision.if_approved is None else Fraction(decision.if_approved),
         "reasons": [reason.rule for reason in decision.reasons], "code": decision.code, "outcome": decision.outcome,
@@ -176,6 +179,6 @@ def test_every_case_names_a_paragraph_of_the_specification() -> None:
 
 def test_what_is_expected_is_something_that_engines_tell() -> None:
     known = {"verdict", "quantity", "reasons", "code", "outcome", "decided_by", "violated", "warnings", "monitored", "tripped",
-             "if_approved", "emitted", "paths"}
+             "if_approved", "emitted", "paths", "remedies", "unmet"}
     assert {key for _, _, case in CASES for key in case["expect"]} <= known
     assert all(Decimal(case["expect"].get("quantity", 0)) >= 0 for _, _, case in CASES)

@@ -208,7 +208,7 @@ MUTANTS = (
         True,
         "after.",
     ),
-    Mutant("an override is not seen", build.Builder, "setting", "if not info.overrides", "if True", True, "tighten"),
+    Mutant("an override is not seen", build.Builder, "setting", "if not info.overrides and not isinstance(info.value, Fraction)", "if True", True, "tighten"),
     # positions and legs
     Mutant("OB for OS", bind.Bound, "book", "book.P - book.OS", "book.P - book.OB"),
     Mutant(

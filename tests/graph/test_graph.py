@@ -58,18 +58,19 @@ closing skips EXP
 s0 book base e-8
 s1 book direction e-8
 s2 book value e-8
-s3 book others_gross e-16
-s4 account.equity e-8
+s3 setting most e-8
+s4 book others_gross e-16
+s5 account.equity e-8
 
 0 limit EXP-010 [EXP, phase 0] reduce, closing skips; adjust, close, open
-  broken not((abs(((s0 + (s1 * q)) * s2)) <= 1000))
-  piece  ((1 * s1) * s2) * q + ((s0 * s2) + -1000)
-  piece  -((1 * s1) * s2) * q + (-(s0 * s2) + -1000)
+  broken not((abs(((s0 + (s1 * q)) * s2)) <= s3))
+  piece  ((1 * s1) * s2) * q + ((s0 * s2) + -s3)
+  piece  -((1 * s1) * s2) * q + (-(s0 * s2) + -s3)
   reads  s0 s1 s2
 
 1 limit EXP-020 [EXP, phase 0] deny, closing skips; adjust, close, open
-  broken not(((s3 + abs(((s0 + (s1 * q)) * s2))) <= (2 * s4)))
-  reads  s0 s1 s2 s3 s4
+  broken not(((s4 + abs(((s0 + (s1 * q)) * s2))) <= (2 * s5)))
+  reads  s0 s1 s2 s4 s5
 """.replace("direction e-8", "direction e-0")
 
 

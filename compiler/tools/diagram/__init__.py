@@ -1,0 +1,1 @@
+"""Pictures of a policy, and of the path that one decision took through it."""
