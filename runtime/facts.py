@@ -29,6 +29,8 @@ class Facts:
     """
 
     __slots__ = ("__weakref__", "_hash", "bound", "document")
+    whole = True
+    """Does *document* hold everything that was read? An engine's decision rests on its state, which has moved on."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document

@@ -33,6 +33,7 @@ class LiveFacts(Facts):
     """What a decision of the engine rests on: the intent, the time, and the state, named by the hash of all that led to it."""
 
     __slots__ = ("_chain",)
+    whole = False
 
     def __init__(self, document: Mapping[str, Any], chain: str) -> None:
         super().__init__(document)

@@ -23,9 +23,10 @@ __all__ = ["apply", "decide_with", "find", "search_for"]
 
 
 def find(decision: Decision) -> Remedies:
-    """What would make the intent of *decision* pass. Empty for ALLOW, and for a decision read back from its document."""
+    """What would make the intent of *decision* pass. Empty for ALLOW, for a decision read back from its document, and for one that
+    an engine made on its state: `engine.peek` decides on a document, and can be asked."""
     bound = decision._bound
-    if bound is None or decision.verdict is Verdict.ALLOW:
+    if bound is None or not bound.facts.whole or decision.verdict is Verdict.ALLOW:
         return Remedies()
     return search_for(bound.policy.plan, bound.facts.document, decision.ruling)
 

@@ -39,6 +39,15 @@ def rearmed(trial: Trial, obstacle: Obstacle) -> Step | None:
                 now="tripped", wanted="armed")
 
 
+def reconciled(trial: Trial, obstacle: Obstacle) -> Step | None:
+    """Somebody has looked at books that did not fit the venue's."""
+    if obstacle.id != "SYS-014":
+        return None
+    place = parts_of(trial.bound.world.path("account", None, "reconciled"), trial.document)
+    return Step(kind="operator", text="reconcile the account with the venue", changes=(Change(where="facts", path=write(place), value=True),),
+                rules=(obstacle.id,), binds="account.reconciled", now="false", wanted="true")
+
+
 def _terms(rule: RulePlan, trial: Trial, since: object) -> list[str]:
     """What re-arming asks for, the delay as an instant where the time of the trip can be read."""
     assert rule.rearm is not None

@@ -96,7 +96,7 @@ def _sizes(trials: Trials, trial: Trial, standing: list[Obstacle]) -> Iterator[S
 def _steps(trials: Trials, trial: Trial, targets: list[Obstacle], passes: Passes) -> Iterator[Step]:
     """Steps other than a size that remove *targets*, as *passes* says, by kind: act, time, fact, setting."""
     for one in targets:
-        step = acts.rearmed(trial, one)
+        step = acts.rearmed(trial, one) or acts.reconciled(trial, one)
         if step is not None:
             yield step
     if trial.case is None:

@@ -95,7 +95,7 @@ def obstacles(trial: Trial, *, strict: bool) -> list[Obstacle]:
     case = trial.case
     if case is None:
         return [Obstacle(reason.rule, leaves=frozenset(reason.leaves)) for reason in trial.ruling.reasons]
-    found = [Obstacle(sys, leaves=leaves) for sys, cap, leaves in case.extra_caps if sys == "SYS-010"]
+    found = [Obstacle(sys, leaves=leaves) for sys, cap, leaves in case.extra_caps if sys in ("SYS-010", "SYS-014")]
     found += [Obstacle(size.id, leaves=leaves) for size, cap, leaves in case.sizes if cap < case.n or case.floor_broken is size]
     for rule in trial.plan.rules:
         standing = alone(case, rule, case.n)
