@@ -46,6 +46,7 @@ class Stream:
 
     def __init__(self, engine: Engine, broker: Broker | None = None, *, tell: Tell = _nobody) -> None:
         self.engine, self.broker, self._tell = engine, broker, tell
+        self._sim = simulated(broker)
         self.tally = Tally()
         self.run: str | None = None
         self._cursor: str | None = None
@@ -100,8 +101,8 @@ class Stream:
 
     def finish(self) -> None:
         """The end of the stream: reports that are on their way arrive, orders whose answer was lost are looked up."""
-        if isinstance(self.broker, Simulated):
-            self.broker.drain()
+        if self._sim is not None:
+            self._sim.drain()
             for made in self._reports():
                 self._give(made)
         for client in list(self._asking):
@@ -219,16 +220,16 @@ class Stream:
         """What has arrived by *at_ns*."""
         if self.broker is None:
             return
-        if isinstance(self.broker, Simulated):
-            self.broker.advance(at_ns)
+        if self._sim is not None:
+            self._sim.advance(at_ns)
         yield from self._reports()
         for client in [client for client, due in self._asking.items() if due <= at_ns]:
             yield from self._look_up(client)
 
     def _seen(self, event: Mapping[str, Any]) -> Iterator[Made]:
         """A simulated venue sees what we see."""
-        if isinstance(self.broker, Simulated):
-            self.broker.observe(event)
+        if self._sim is not None:
+            self._sim.observe(event)
             yield from self._reports()
 
     def _reports(self) -> Iterator[Made]:
@@ -294,7 +295,7 @@ class Stream:
             if order is not None and order.status == "reserved":
                 self._send(told)
         self._unsent.clear()
-        if self.broker is not None and not isinstance(self.broker, Simulated):
+        if self.broker is not None and self._sim is None:
             # A real venue outlived us: it is asked for what it was told last.
             waiting = [order.client_order_id for order in state.orders.values() if order.status in ("sent", "unknown") and order.client_order_id]
             self._asking = dict.fromkeys(waiting, 0)
@@ -304,7 +305,7 @@ class Stream:
         if via is None:
             self._now = str(body["at"])
             self._unsent.clear()
-            if isinstance(self.broker, Simulated):
+            if self._sim is not None:
                 event = self.engine._machine.read({k: v for k, v in body.items() if k != "x_subject"})
                 self._owe(self._calls_before(event.at_ns))
                 self._owe(self._seen(body))
@@ -313,17 +314,17 @@ class Stream:
         status = body.get("status")
         if via == "run" and status == "sent" and body["type"] == "order":
             told = self._unsent.pop(str(body["intent_id"]), None)
-            if told is not None and isinstance(self.broker, Simulated):
+            if told is not None and self._sim is not None:
                 self._owe(self._place(whole_order(told), str(body["client_order_id"])))
         elif via == "run" and status == "cancel_requested":
             self._requested.add(str(body["id"]))
-            if isinstance(self.broker, Simulated):
+            if self._sim is not None:
                 self._owe(self._cancel(str(body["order_id"])))
         elif key in self._owed:
             self._owed[key].pop(0)
             if not self._owed[key]:
                 del self._owed[key]
-        elif via == "run" or isinstance(self.broker, Simulated):
+        elif via == "run" or self._sim is not None:
             self._early[key] += 1
         if body["type"] == "obligation":
             self._requested = {each for each in self._requested if not each.startswith(f"{body['obligation_id']}-")}
@@ -335,6 +336,11 @@ class Stream:
                 self._early[key] -= 1
             else:
                 self._owed.setdefault(key, []).append(made)
+
+
+def simulated(broker: Any) -> Simulated | None:
+    """*broker*, if it lives in our time."""
+    return broker if isinstance(broker, Simulated) else None
 
 
 class Before:

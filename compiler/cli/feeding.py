@@ -28,7 +28,7 @@ class Feed:
         self._before: Any = None
         self._stream: IO[bytes]
         try:
-            self._stream = sys.stdin.buffer if path == "-" else open(path, "rb")
+            self._stream = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed where this object is left
         except OSError as error:
             from caplex.compiler.diagnostics.codes_input import CANNOT_READ
             from caplex.compiler.diagnostics.diagnostic import Diagnostic

@@ -96,6 +96,11 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def show_progress(text: str) -> None:
+    """One line on the terminal of who looks on, which the next one replaces; an empty one takes it away."""
+    print(f"\r{text}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def say_json(document: Mapping[str, Any], *, one_line: bool = False) -> None:
     """A result as JSON, to stdout."""
     import json

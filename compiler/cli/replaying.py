@@ -40,12 +40,12 @@ def replay_command(journal: str, other_file: str | None, fail_on: str, outside: 
 
     def progress(seq: int) -> None:
         if shows and seq % EVERY == 0:
-            print(f"\r{seq:,} lines ", end="", file=sys.stderr, flush=True)
+            output.show_progress(f"{seq:,} lines ")
 
     with journal_troubles():
         found = replay(journal, load=compile_recorded, other=other, progress=progress)
     if shows:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        output.show_progress("")
     told = found.to_dict()
     if format == "json":
         output.say_json(told)

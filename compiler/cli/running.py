@@ -17,6 +17,7 @@ from caplex.compiler.cli.output import Status, Stop
 if TYPE_CHECKING:
     from caplex.compiler.cli.feeding import Feed
     from caplex.runtime.brokers.protocol import Broker
+    from caplex.runtime.policy import Policy
     from caplex.runtime.stream import Stream
 
 ABSENT = ("alpaca", "tradier", "ccxt")
@@ -69,7 +70,8 @@ def run_command(
     printer = Printer(format)
     failed: str | None = None
     with Feed(events_file) as feed, journal_troubles(), caplex.Engine(
-            compiled, journal=journal, shadows=others, operators=roles, trust_operators=trust_operators, durability=durability) as engine:  # type: ignore[arg-type]
+            compiled, journal=journal, shadows=others, operators=roles, trust_operators=trust_operators, durability=durability,  # type: ignore[arg-type]
+            recorded=_recorded) as engine:
         stream = Stream(engine, broker, tell=printer.keep)
         printer.flush()
         watch = Watch()
@@ -93,6 +95,13 @@ def run_command(
         return Status.INTERRUPTED
     happened = {"deny": summary["decisions"]["DENY"], "trip": sum(summary["tripped"].values()), "discrepancy": summary["discrepancies"]}
     return Status.NO if summary["refused"] or any(happened[each] for each in wanted) else Status.WORKED
+
+
+def _recorded(body: Mapping[str, Any]) -> Policy:
+    """A policy of an earlier era; the compiler is imported where there is one."""
+    from caplex.compiler.recorded import compile_recorded
+
+    return compile_recorded(body)
 
 
 def _feed(stream: Stream, feed: Feed, printer: Printer, watch: Watch, *, strict: bool) -> None:
@@ -292,8 +301,8 @@ class Watch:
     def show(self, number: int, stream: Stream) -> None:
         if self._shows and number % EVERY == 0:
             denied = stream.tally.verdicts["DENY"]
-            print(f"\r{number:,} lines, {sum(stream.tally.verdicts.values()):,} decisions, {denied:,} denied ", end="", file=sys.stderr, flush=True)
+            output.show_progress(f"{number:,} lines, {sum(stream.tally.verdicts.values()):,} decisions, {denied:,} denied ")
 
     def clear(self) -> None:
         if self._shows:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            output.show_progress("")

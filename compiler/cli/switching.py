@@ -174,6 +174,7 @@ def _act(
     reason: str | None, ticket: str | None, request: str | None, at: str | None, format: str,
 ) -> int:
     from caplex.compiler.cli.operators import read_roles
+    from caplex.compiler.recorded import compile_recorded
     from caplex.runtime.clock import format_instant
     from caplex.runtime.engine.engine import Engine
     from caplex.runtime.signing import read_private, sign_event
@@ -186,7 +187,7 @@ def _act(
         raise click.UsageError("`--roles FILE` says who may act")
     scope = _scope(scopes)
     when = format_instant(_at_ns(at))
-    with journal_troubles(), Engine(_recorded(journal), journal, operators=roles, trust_operators=trust_operators) as engine:
+    with journal_troubles(), Engine(_recorded(journal), journal, operators=roles, trust_operators=trust_operators, recorded=compile_recorded) as engine:
         target = _target(act, id, request, scope, engine.switches)
         event: dict[str, Any] = {"type": "operator", "at": when, "act": act, "target": target, "by": by, "x_via": "switch"}
         event |= {name: value for name, value in (("reason", reason), ("ticket", ticket)) if value is not None}

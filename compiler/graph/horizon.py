@@ -41,8 +41,8 @@ def _longest(graph: RuleGraph, number: int) -> int | None:
             return None if any(not isinstance(value, Fraction | int) for value in values) else int(max(values))
         case "slot" if graph.slots[node.payload].kind == "field":
             slot = graph.slots[node.payload]
-            high = graph.schema.sections[slot.section].fields[slot.name].high  # what lies above it is unknown, and never reaches the window
-            return None if high is None else int(high)
+            spec = graph.schema.field(slot.section, slot.name)  # what lies above its range is unknown, and never reaches the window
+            return None if spec is None or spec.high is None else int(spec.high)
         case "max" | "min" | "add" | "else":
             parts = [_longest(graph, arg) for arg in node.args]
             if any(part is None for part in parts):

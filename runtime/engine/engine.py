@@ -18,11 +18,11 @@ from caplex.runtime.decision import Decision, Told
 from caplex.runtime.engine import facts, intents
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.machine import TTL, Machine, Step
+from caplex.runtime.engine.rebuilding import Rebuild, policy_of, policy_record
 from caplex.runtime.engine.reconciling import Snapshot
 from caplex.runtime.engine.stamp import system_clock
 from caplex.runtime.errors import EventError, JournalError
-from caplex.runtime.journal import Journal, JournalTrouble, Record
-from caplex.runtime.journal.record import AT
+from caplex.runtime.journal import AT, Journal, JournalTrouble
 from caplex.runtime.layout import pointer
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Roles
@@ -54,6 +54,8 @@ class Engine:
         operators: Roles file. Without one nobody may act.
         trust_operators: Ask for no signatures. For simulation; it stands in every record of an act.
         shadows: Policies that decide beside this one, on the same facts, and spend nothing.
+        recorded: Makes a policy from its record in the journal, `compiler.recorded.compile_recorded`: what happened under an
+            earlier policy is folded under that one. Without it a journal of several policies is not gone on with.
     Raises:
         JournalError: locked (retryable), damaged, of another policy, or not writable.
     """
@@ -63,9 +65,10 @@ class Engine:
         if_exists: Literal["resume", "fail"] = "resume", on_policy_change: Literal["refuse", "keep_state"] = "refuse",
         reservation_ttl: timedelta = TTL, late_events: Literal["accept"] = "accept", durability: Literal["each", "group", "os"] = "group",
         trust_operators: bool = False, operators: str | Path | Mapping[str, Any] | Roles | None = None,
+        recorded: Callable[[Mapping[str, Any]], Policy] | None = None,
     ) -> None:
         self._clock, self._path, self._durability = clock, Path(journal) if journal is not None else None, durability
-        self._keep_state = on_policy_change == "keep_state"
+        self._keep_state, self._recorded = on_policy_change == "keep_state", recorded
         self._shadows = tuple(shadows)
         self._roles = operators if isinstance(operators, Roles) else Roles() if operators is None else Roles.read(operators)
         self._ttl, self._trust = reservation_ttl, trust_operators
@@ -84,8 +87,8 @@ class Engine:
 
     # ── opening and closing ──────────────────────────────────────────────────────────────────────────
 
-    def _fresh(self) -> Machine:
-        return Machine(self.policy, roles=self._roles, ttl=self._ttl, trust=self._trust)
+    def _fresh(self, policy: Policy | None = None) -> Machine:
+        return Machine(policy or self.policy, roles=self._roles, ttl=self._ttl, trust=self._trust)
 
     def _header(self) -> dict[str, Any]:
         return {"policy": policy_of(self.policy), "engine": f"caplex {__version__}", "roles": self._roles.hash, "trust_operators": self._trust,
@@ -94,7 +97,7 @@ class Engine:
     def _terms(self) -> dict[str, Any]:
         """What acts and reservations are judged by besides the policy; replay needs it, and public keys are public."""
         return {"roles": self._roles.to_dict() if self._roles.hash is not None else None, "roles_hash": self._roles.hash,
-                "trust_operators": self._trust, "reservation_ttl_ns": str(self._machine.ttl_ns)}
+                "trust_operators": self._trust, "reservation_ttl_ns": str(self._ttl // timedelta(microseconds=1) * 1000)}
 
     def _open(self) -> None:
         assert self._path is not None
@@ -199,7 +202,7 @@ class Engine:
         """Give back the room of an approval that was never sent."""
         return self.apply({"type": "release", "intent_id": intent_id, "because": because})
 
-    def _stamped(self, given: Mapping[str, Any], **more: str) -> Mapping[str, Any]:
+    def _stamped(self, given: Any, **more: str) -> Any:
         if not isinstance(given, Mapping):
             return given
         for key in getattr(given, "duplicates", ()):
@@ -361,59 +364,6 @@ class Engine:
                         "tripped": [], "obligations": [], "reservations": [], "discrepancies": [], "warnings": []})
 
 
-class Rebuild:
-    """The fold of a journal that was there: events are taken again, in the order in which they were written."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine, self.records = engine, 0
-        self.policy: dict[str, Any] | None = None
-        self.terms: Mapping[str, Any] | None = None
-        self.last: tuple[Event, Step] | None = None  # an event whose answer has not been met yet
-
-    def take(self, record: Record) -> None:
-        """One record on the way to the end of the file."""
-        self.records += 1
-        machine = self.engine._machine
-        if record.kind == "policy":
-            self.policy = {name: record.body.get(name) for name in policy_of(machine.policy)}
-        elif record.kind == "terms":
-            self.terms = record.body
-            machine.under(record.body)
-        elif record.kind == "event":
-            body = dict(record.body)
-            subject = body.pop("x_subject", None)
-            event = machine.read(body)
-            self.last = event, machine.step(event, subject=subject)
-        elif record.kind in ("decision", "outcome"):
-            self.last = None
-
-    def finish(self) -> None:
-        """The journal was of this policy, or it becomes so; an answer that a crash kept from being written is written now."""
-        engine = self.engine
-        if self.last is not None:
-            event, step = self.last
-            engine._write_answer(event, step) if step.kind == "decision" else engine._write_outcome(event, step)
-        terms = engine._terms()
-        if self.terms != terms:
-            assert engine._journal is not None
-            engine._journal.append("terms", None, terms)
-            engine._journal.flush()
-            engine._machine.under(terms)
-        if self.policy == policy_of(engine.policy):
-            return
-        if not engine._keep_state:
-            raise JournalError(f"`{engine._path}` was written under another policy ({_shown(self.policy)}); "
-                               "`on_policy_change=\"keep_state\"` activates this one")
-        assert engine._journal is not None
-        engine._journal.append("policy", None, policy_record(engine.policy))
-        engine._journal.flush()
-
-
-def _shown(policy: Mapping[str, Any] | None) -> str:
-    policy = policy or {}
-    return f"{policy.get('name')} {policy.get('version')}, {str(policy.get('hash'))[:19]}…, settings {str(policy.get('settings_hash'))[:19]}…"
-
-
 def _at(text: str) -> str:
     """The time of a record has one form; RFC 3339 allows events a few more."""
     return text if AT.fullmatch(text) else exact_instant(parse_instant(text))
@@ -421,13 +371,3 @@ def _at(text: str) -> str:
 
 def plain_quantity(decision: Decision) -> str:
     return format(decision.quantity, "f")
-
-
-def policy_of(policy: Policy) -> dict[str, Any]:
-    return {"name": policy.name, "version": policy.version, "hash": policy.hash, "settings_hash": policy.settings_hash, "mode": policy.mode}
-
-
-def policy_record(policy: Policy) -> dict[str, Any]:
-    """All that replay needs: who the policy is, its texts, and what came from outside."""
-    sources = dict(policy.plan.sources)  # the entry stands first
-    return {**policy_of(policy), "entry": next(iter(sources), None), "sources": sources, "given": dict(policy.plan.given)}

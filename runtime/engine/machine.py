@@ -260,7 +260,13 @@ class Machine:
         return complaints
 
     def activate(self, policy: Policy) -> None:
-        """*policy* decides from here on. Windows, latches, reservations and high-water marks stay."""
+        """*policy* decides from here on. Windows, latches, reservations and high-water marks stay.
+
+        What the policy before had no use for was thrown away: a window that would need it is unevaluable until it has filled.
+        """
+        for held in self.state.accounts.values():
+            if held.complete_from_ns is not None:
+                held.complete_from_ns = max([held.complete_from_ns, *_thrown_away(self.policy, policy, held.last_ns)])
         self.policy, self.desk = policy, Desk(policy.plan)
         present = {rule.id for rule in policy.plan.rules if rule.kind == "switch"}
         for key in [key for key, latch in self.state.latches.items() if latch.switch not in present]:
@@ -278,3 +284,10 @@ class Machine:
             "seen": {name: seen.decision_id for name, seen in sorted(state.seen.items())},
             "history": {name: {section: len(events) for section, events in sorted(each.items())} for name, each in sorted(state.histories.items())},
         })
+
+
+def _thrown_away(old: Policy, new: Policy, now: int) -> list[int]:
+    """From when on the histories are whole that *new* reads further back than *old* did."""
+    kept = old.plan.keep_ns
+    return [now - (kept[section] or 0) if section in kept else now + 1 for section, wanted in new.plan.keep_ns.items()
+            if section not in kept or (kept[section] is not None and (wanted is None or wanted > (kept[section] or 0)))]

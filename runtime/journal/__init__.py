@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from caplex.runtime.journal.reader import find, query, read
-from caplex.runtime.journal.record import Record
+from caplex.runtime.journal.record import AT, Record
 from caplex.runtime.journal.trouble import JournalTrouble
 from caplex.runtime.journal.verifying import Verification, verify
 from caplex.runtime.journal.walker import Problem
 from caplex.runtime.journal.writer import Journal
 
-__all__ = ["Journal", "JournalTrouble", "Problem", "Record", "Verification", "find", "query", "read", "verify"]
+__all__ = ["AT", "Journal", "JournalTrouble", "Problem", "Record", "Verification", "find", "query", "read", "verify"]

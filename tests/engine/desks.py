@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import Any
@@ -78,7 +79,7 @@ BUSY = Shape(symbols=("X", "Z"), prices=("9", "10", "11"), dress=lambda rng: {"q
              weights={"intent": 60, "fill": 30, "quote": 4, "operator": 0, "account": 2})
 WRITTEN: dict[str, tuple[str, str, str, Shape]] = {
     "limits": (POSITION + BOOK, SKIPS, "", Shape()),
-    "faced": (POSITION.replace("1_000", "9_000") + RATES, FACES, "", BUSY),
+    "faced": (POSITION.replace("1_000", "9_000") + RATES, FACES, "", replace(BUSY, accounts=("a",), strategies=("s",))),
     "rates": (POSITION.replace("1_000", "9_000") + RATES + SUMS, SKIPS, "", BUSY),
     "holds": (POSITION + HOLDS + STOP, SKIPS, "idempotency keep 10min", Shape(switches=SWITCHES[:1], weights={"approve": 12})),
     "knobs": (KNOBS + BOOK + RATES + LOSSES, SKIPS, "", Shape()),

@@ -75,10 +75,11 @@ def test_merge_keeps_and_replace_forgets(desk: Desk) -> None:
     desk.account(equity="100001")
     assert desk.told()["available"] == "7"
     desk.account(mode="replace", equity="100002")
-    assert "available" not in desk.told() and marks(desk)[0] == "100002"
+    assert "available" not in desk.told()
+    assert marks(desk)[0] == "100002"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_marks_against_a_simpler_account_of_them(seed: int) -> None:
     """Flows shift the peak; equity raises it; nothing else does."""
     rng, desk = Random(seed), Desk(policy(LOSS))
@@ -146,7 +147,8 @@ def test_several_days_may_pass_at_once(desk: Desk) -> None:
 def test_a_session_event_begins_a_day_with_its_equity(desk: Desk) -> None:
     desk.account(equity="97000")
     desk.apply("session", account="a", act="day_start", day="2026-01-06", equity="97000", balance="96000")
-    assert marks(desk)[1] == "97000" and desk.told()["day_start_balance"] == "96000"
+    assert marks(desk)[1] == "97000"
+    assert desk.told()["day_start_balance"] == "96000"
     assert verdict(desk.submit("buy", "1"))[0] == "ALLOW"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.errors import EventError, JournalError
 from engine.support import Desk, policy, verdict
 
@@ -38,7 +39,8 @@ def test_other_content_under_the_same_id_is_denied_and_changes_nothing() -> None
     first = desk.submit("buy", "60", id="i-1").to_dict()
     told = desk.submit("buy", "61", id="i-1", strategy="t").to_dict()
     assert (told["verdict"], told["decided_by"]) == ("DENY", "SYS-011")
-    assert told["errors"][0]["differs"] == ["/quantity", "/strategy"] and told["errors"][0]["first"] == first["decision_id"]
+    assert told["errors"][0]["differs"] == ["/quantity", "/strategy"]
+    assert told["errors"][0]["first"] == first["decision_id"]
     assert desk.rooms() == [("i-1", "60", "held")]
     assert desk.submit("buy", "60", id="i-1").to_dict()["repeat_of"] == first["decision_id"]
 
@@ -120,7 +122,8 @@ def test_a_hold_takes_no_room_and_two_people_let_it_through(tmp_path: Path) -> N
     (let,) = approved(desk, "risk-2")
     assert [(each["verdict"], each["quantity"]) for each in let["released"]] == [("MODIFY", "100")]
     assert [verdict(decision) for decision in heard] == [("MODIFY", "100", "EXP-010")]
-    assert desk.rooms() == [("i-1", "100", "held")] and desk.engine.held == ()
+    assert desk.rooms() == [("i-1", "100", "held")]
+    assert desk.engine.held == ()
     assert approved(desk, "risk-3")[0]["rejected"]["code"] == "hold_used"
     assert verdict(desk.submit("buy", "150", id="i-1")) == ("MODIFY", "100", "EXP-010"), "the same intent gets the new answer"
     before = desk.engine.digest
@@ -159,7 +162,8 @@ def test_a_hold_expires() -> None:
     desk.submit("buy", "50", id="i-1")
     approved(desk, "risk-1")
     assert approved(desk.later(3600), "risk-2")[0]["rejected"]["code"] == "hold_expired"
-    assert desk.engine.held == () and desk.rooms() == []
+    assert desk.engine.held == ()
+    assert desk.rooms() == []
 
 
 def test_a_hold_outlives_the_ids_that_are_forgotten(tmp_path: Path) -> None:
@@ -204,7 +208,8 @@ def test_declining_ends_a_hold() -> None:
     desk = desk_with(HOLD)
     told = desk.submit("buy", "50", id="i-1").to_dict()
     assert desk.apply("decline", hold_id=told["hold"]["id"], by="risk-1").to_dict()["status"] == "applied"
-    assert approved(desk, "risk-1")[0]["status"] == "rejected" and desk.engine.held == ()
+    assert approved(desk, "risk-1")[0]["status"] == "rejected"
+    assert desk.engine.held == ()
 
 
 def test_a_forced_hold_lets_a_deny_be_overridden_once() -> None:
@@ -237,9 +242,8 @@ def test_what_would_disappear_stands_in_the_way(obstacle: str, tmp_path: Path) -
         case "hold":
             desk.submit("buy", "50", id="i-1")
         case _:
-            from engine.support import HEADER, SKIPS
-
             import caplex
+            from engine.support import HEADER, SKIPS
 
             text = HEADER.replace("CLOSING", SKIPS).replace("MORE", "").replace("currency USD", "currency EUR") + HOLD.replace("USD", "EUR")
             other = caplex.compile_text(text, name="t.cap")
@@ -254,8 +258,35 @@ def test_a_journal_of_another_policy_is_refused_unless_its_state_is_wanted(tmp_p
     desk.policy = policy(ROOM.replace("1_000", "700"))
     with pytest.raises(JournalError, match="another policy"):
         desk.restart()
-    desk.restart(on_policy_change="keep_state")
+    desk.restart(on_policy_change="keep_state", recorded=compile_recorded)
     assert verdict(desk.submit("buy", "100"))[1] == "70"
+
+
+def test_what_happened_under_an_earlier_policy_is_folded_under_that_one(tmp_path: Path) -> None:
+    """Otherwise a tighter policy would deny, after a restart, what was approved, and its room would be gone."""
+    desk = desk_with(ROOM, tmp_path / "j", recorded=compile_recorded)
+    desk.submit("buy", "100", id="i-1")
+    desk.policy = policy(ROOM.replace("1_000", "700"))
+    desk.engine.activate(desk.policy, by="risk-1", at=desk.at)
+    desk.submit("sell", "150", id="i-2")
+    before, rooms = desk.engine.digest, desk.rooms()
+    assert rooms == [("i-1", "100", "held"), ("i-2", "70", "held")]
+    desk.restart()
+    assert (desk.engine.digest, desk.rooms()) == (before, rooms)
+
+
+def test_a_window_of_a_new_policy_does_not_believe_what_the_old_one_threw_away(tmp_path: Path) -> None:
+    desk = desk_with(ROOM, tmp_path / "j", recorded=compile_recorded)
+    for _ in range(3):
+        desk.later(60).fill("buy", "1")
+    desk.policy = policy(ROOM + 'throttle EXEC-010 "Fills" { deny beyond 2 fills in any 1h }')
+    desk.engine.activate(desk.policy, by="risk-1", at=desk.at)
+    decision = desk.later(1).submit("buy", "1")
+    assert verdict(decision) in (("DENY", "0", "SYS-007"), ("DENY", "0", "EXEC-010"))
+    before = desk.engine.digest
+    assert desk.restart().engine.digest == before
+    assert verdict(desk.submit("buy", "1", id="i-again"))[0] == "DENY"
+    assert verdict(desk.later(3600).submit("buy", "1"))[0] == "ALLOW"
 
 
 def test_a_shadow_decides_on_the_same_facts_and_spends_nothing() -> None:

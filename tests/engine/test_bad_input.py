@@ -65,7 +65,8 @@ def test_a_malformed_event_leaves_a_sentence_and_nothing_else(name: str, tmp_pat
     event, sentence = BAD[name]
     with pytest.raises(EventError) as caught:
         desk.engine.apply(event)  # type: ignore[arg-type]
-    assert sentence in str(caught.value) and "Traceback" not in str(caught.value)
+    assert sentence in str(caught.value)
+    assert "Traceback" not in str(caught.value)
     assert (desk.engine.digest, (tmp_path / "j").stat().st_size) == (before, size)
 
 
@@ -95,7 +96,7 @@ def test_an_intent_that_says_nonsense_is_denied_by_name() -> None:
     desk.quote("X", "10")
     for change, path in (({"quantity": "many"}, "quantity"), ({"quantity": "-5"}, "quantity"), ({"quantty": "5"}, "quantty"), ({"side": "long"}, "side")):
         decision = desk.engine.submit({**desk.intent("buy", "5", id=f"i-{path}-{len(str(change))}"), **change})
-        assert decision.verdict.value == "DENY" and decision.decided_by is not None and decision.decided_by.startswith("SYS-"), change
+        assert (decision.verdict.value, str(decision.decided_by)[:4]) == ("DENY", "SYS-"), change
     assert desk.rooms() == []
 
 
@@ -161,7 +162,7 @@ def junked(rng: Random, event: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_an_event_is_refused_at_the_door_or_taken_and_taken_again(seed: int, tmp_path: Path) -> None:
     """What was written down must never fail to be folded: the journal could not be opened any more."""
     rng = Random(seed)
@@ -174,12 +175,14 @@ def test_an_event_is_refused_at_the_door_or_taken_and_taken_again(seed: int, tmp
         if rng.random() < 0.2:
             desk.submit(rng.choice(("buy", "sell")), rng.choice(("5", "60", "x")), id=f"i-{number}")
         before = desk.engine.digest
+        given = junked(rng, event)
         try:
-            desk.engine.apply(junked(rng, event))
-            taken += 1
-        except EventError as error:
+            desk.engine.apply(given)
+        except EventError:
             refused += 1
-            assert desk.engine.digest == before, (seed, number, str(error))
-    assert refused > 40 and taken > 60, (seed, refused, taken)
+        else:
+            taken, before = taken + 1, desk.engine.digest
+        assert desk.engine.digest == before, (seed, number, given)
+    assert min(refused - 40, taken - 60) > 0, (seed, refused, taken)
     digest = desk.engine.digest
     assert desk.restart().engine.digest == digest, seed

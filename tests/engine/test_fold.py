@@ -53,17 +53,17 @@ def test_folding_again_gives_the_same_state(name: str) -> None:
 def test_a_restart_at_any_point_changes_nothing(name: str, tmp_path: Path) -> None:
     """Every prefix is opened once, by one engine that is closed after each event."""
     policy, _ = desks.desk(name)
-    events = written(name, 11, 60)
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    events = written(name, 11, 45 * ROUNDS)
+    straight, broken, digest = tmp_path / "straight", tmp_path / "broken", None
     with Engine(policy, straight, durability="os", trust_operators=True) as one:
-        for number, event in enumerate(events):
+        for event in events:
             give(one, event)
             with Engine(policy, broken, durability="os", trust_operators=True) as other:
-                assert whole(other._machine) == digest if number else True
+                assert digest in (None, whole(other._machine)), f"{name}: before {event}"
                 give(other, event)
                 digest = whole(other._machine)
-            assert other.digest == one.digest, f"{name}: after event {number}, {event}"
-        assert whole(other._machine) == whole(one._machine)
+            assert other.digest == one.digest, f"{name}: after {event}"
+        assert digest == whole(one._machine)
     assert straight.read_bytes() == broken.read_bytes()
 
 
@@ -77,7 +77,8 @@ def test_a_snapshot_goes_on_as_the_state_would(name: str, seed: int) -> None:
     for event in stream.taken[:cut]:
         first.step(first.read(event))
     loaded = snapshot.load(snapshot.dump(first.state))
-    assert loaded is not None and sha256(snapshot.dump(loaded)) == whole(first)
+    assert loaded is not None
+    assert sha256(snapshot.dump(loaded)) == whole(first)
     second = Machine(policy, trust=True)
     second.state, second.chain = loaded, first.chain
     told = [second.step(second.read(event)).told for event in stream.taken[cut:]]
@@ -93,7 +94,7 @@ from engine.streams import Stream
 from engine.test_fold import give
 from caplex.runtime.engine.engine import Engine
 policy, shape = desks.desk(sys.argv[2])
-events = Stream(policy, 3, shape).run(120).taken
+events = Stream(policy, 3, shape).run(80).taken
 with Engine(policy, sys.argv[3], durability="os", trust_operators=True) as engine:
     for event in events:
         give(engine, event)
@@ -104,14 +105,14 @@ with Engine(policy, sys.argv[3], durability="os", trust_operators=True) as engin
 @pytest.mark.parametrize("name", ["switches", "quickstart"])
 def test_hash_seeds_leave_no_trace_in_the_journal(name: str, tmp_path: Path) -> None:
     found = []
-    for seed in ("0", "1", "4242"):
+    for seed in ("0", "4242"):
         path = tmp_path / seed
         done = subprocess.run([sys.executable, "-c", SCRIPT, str(Path(__file__).resolve().parents[1]), name, str(path)],
                               env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert verify(path).ok
         found.append((done.stdout, path.read_bytes()))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
 
 
 # ── accounts are apart ────────────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,7 @@ def test_the_engine_decides_as_the_document_does(name: str, number: int) -> None
     stream = Stream(policy, seed, shape)
     oracle = Oracle(name, stream, f"{name}, seed {seed}")
     stream.run(EVENTS)
-    assert oracle.seen["DENY"] + oracle.seen["ALLOW"] + oracle.seen["MODIFY"] + oracle.seen["HOLD"] > 15, oracle.seen
+    assert oracle.seen["DENY"] + oracle.seen["ALLOW"] + oracle.seen["MODIFY"] + oracle.seen["HOLD"] > 5, oracle.seen
 
 
 def test_the_streams_are_worth_asking_about() -> None:

@@ -348,7 +348,8 @@ def test_books_that_do_not_fit_leave_closing_alone(desk: Desk, held: str, orders
     refused = desk.operator("reconcile", target={"account": "nobody"})
     assert refused.to_dict()["rejected"]["code"] == "unknown_account"
     assert desk.operator("reconcile", target={"account": "a"}).to_dict()["status"] == "applied"
-    assert verdict(desk.submit("sell", "1"))[0] == "ALLOW" and desk.engine.health.unreconciled == {}
+    assert verdict(desk.submit("sell", "1"))[0] == "ALLOW"
+    assert desk.engine.health.unreconciled == {}
 
 
 def test_adopting_takes_the_venues_books(desk: Desk) -> None:

@@ -44,8 +44,11 @@ def test_a_trip_by_expression_holds_at_once_and_tells_its_cause() -> None:
     told = drawdown(desk).to_dict()
     trip = told["tripped"][0]
     assert (trip["switch"], trip["scope"], trip["at"]) == ("KILL-010", {"account": "a"}, "2026-01-05T15:00:00.000000Z")
-    assert (trip["cause"]["observed"], trip["cause"]["limit"]) == ("0.11", "0.1") and "10%" in trip["cause"]["expression"]
-    assert trip["rearm"]["role"] == "risk" and trip["rearm"]["quorum"] == 2 and trip["rearm"]["not_before"] == "2026-01-05T15:30:00.000000Z"
+    assert (trip["cause"]["observed"], trip["cause"]["limit"]) == ("0.11", "0.1")
+    assert "10%" in trip["cause"]["expression"]
+    assert trip["rearm"]["role"] == "risk"
+    assert trip["rearm"]["quorum"] == 2
+    assert trip["rearm"]["not_before"] == "2026-01-05T15:30:00.000000Z"
     assert [(duty["do"], duty.get("orders"), duty.get("channel")) for duty in told["obligations"]] == [
         ("cancel_open_orders", ["o-1"], None), ("notify", None, "desk")]
     assert len({duty["id"] for duty in told["obligations"]}) == 2
@@ -156,7 +159,8 @@ def test_unknown_keeps_the_state_and_caps_this_decision() -> None:
     desk.fill("buy", "10", "Z")
     assert desk.switch() == "armed"
     decision = desk.submit("buy", "1")
-    assert decision.verdict.value == "DENY" and str(decision.decided_by).startswith("SYS-")
+    assert decision.verdict.value == "DENY"
+    assert str(decision.decided_by).startswith("SYS-")
     desk.quote("Z", "10")
     assert verdict(desk.submit("buy", "1"))[0] == "ALLOW"
 
@@ -315,7 +319,8 @@ def test_one_that_still_holds_trips_again_at_once() -> None:
     drawdown(desk, "80000")
     told = desk.operator("rearm", target={"switch": "KILL-010"}).to_dict()
     assert desk.switch() == "tripped"
-    assert [trip["switch"] for trip in told["tripped"]] == ["KILL-010"] and len(desk.engine.pending) == 2
+    assert [trip["switch"] for trip in told["tripped"]] == ["KILL-010"]
+    assert len(desk.engine.pending) == 2
     assert len({duty.id for duty in desk.engine.pending}) == 2
 
 
@@ -392,13 +397,15 @@ def test_a_restart_keeps_a_tripped_switch_and_who_tripped_it(tmp_path: Path) -> 
     assert before["cause"]["expression"] == "tripped by risk-1: odd prices"
     assert dict(row(desk.restart())) == before
     desk.restart(trust_operators=False)  # who opens it need not be who acted then
-    assert dict(row(desk))["state"] == "tripped" and verdict(desk.submit("buy", "1"))[2] == "KILL-010"
+    assert dict(row(desk))["state"] == "tripped"
+    assert verdict(desk.submit("buy", "1"))[2] == "KILL-010"
 
 
 def test_a_monitored_switch_trips_nothing() -> None:
     desk = desk_with('trip when account.equity < 90_000 USD while tripped deny opening rearm by 1 of "risk"', "for account monitor always")
     drawdown(desk)
-    assert desk.switch() == "armed" and verdict(desk.submit("buy", "1"))[0] == "ALLOW"
+    assert desk.switch() == "armed"
+    assert verdict(desk.submit("buy", "1"))[0] == "ALLOW"
 
 
 def test_a_late_event_trips_at_the_time_at_which_it_was_heard() -> None:

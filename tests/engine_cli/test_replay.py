@@ -79,6 +79,22 @@ class TestSamePolicy:
         status, found = told(capsys, "replay", "two.journal")
         assert (status, found["policies"], found["digest"]) == (0, 2, digest)
 
+    def test_an_earlier_policy_is_folded_under_itself_after_a_restart(self, capsys: pytest.CaptureFixture[str]) -> None:
+        first, second, events = caplex.load("desk.cap"), caplex.load("tight.cap"), stream(4, 60)
+        more: dict[str, Any] = {"on_policy_change": "keep_state", "recorded": compile_recorded}
+        for policy, part in ((first, events[:40]), (second, events[40:60]), (second, events[60:])):
+            with caplex.Engine(policy, "two.journal", **more) as engine:
+                running = Stream(engine, SimBroker())
+                for event in part:
+                    running.take(event)
+                digest = engine.digest
+        status, found = told(capsys, "replay", "two.journal")
+        assert (status, found["policies"], found["digest"]) == (0, 2, digest)
+        with pytest.raises(caplex.JournalError, match="several policies"):
+            caplex.Engine(second, "two.journal")
+        with pytest.raises(caplex.JournalError, match="another policy"):
+            caplex.Engine(first, "two.journal", recorded=compile_recorded)
+
     def test_a_torn_last_line_is_told_and_no_difference(self, capsys: pytest.CaptureFixture[str]) -> None:
         with Path("desk.journal").open("a", encoding="utf-8") as file:
             file.write('{"at":null,"bo')
