@@ -10,7 +10,6 @@ from caplex.compiler.cli.helping import completes
 from caplex.compiler.cli.options import Outside, output_format, settings_options
 from caplex.compiler.cli.output import Status
 
-
 _UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
 """Not there, a folder, not to be read: nothing was checked, which is another answer than that something is wrong with it."""
 
