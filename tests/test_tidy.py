@@ -27,6 +27,10 @@ CORE = {
     r"\brandom\.|\buuid4\b|\bsecrets\.": "same policy, same facts: the same bytes",
     r"\bos\.environ\b|\bgetenv\(": "what is not in policy or facts cannot be replayed",
 }
+# Where one of them does not hold, with the reason.
+CORE_EXCEPT = {
+    "runtime/engine/stamp.py": r"datetime\.(now",  # stamps what comes without a time; the stamp is written down, and decided on
+}
 # In all of our Python.
 CODE = {
     r"except( Exception| BaseException)?( as \w+)?:\s*\n?\s*(pass|\.\.\.)\s*$": "an error that is swallowed is a limit that is off",
@@ -89,7 +93,8 @@ def test_the_walk_finds_the_house():
 
 @pytest.mark.parametrize("pattern", CORE, ids=CORE.get)
 def test_the_core(pattern):
-    assert complaints(texts("runtime", suffix=".py"), pattern) == [], CORE[pattern]
+    named = [name for name in texts("runtime", suffix=".py") if not (name in CORE_EXCEPT and CORE_EXCEPT[name] in pattern)]
+    assert complaints(named, pattern) == [], CORE[pattern]
 
 
 @pytest.mark.parametrize("pattern", CODE, ids=CODE.get)

@@ -84,7 +84,8 @@ def _account(held: Account) -> dict[str, Any]:
 
 
 def _read_account(told: Mapping[str, Any]) -> Account:
-    return Account(**{name: _fraction(value) if name in _MONEY else value for name, value in told.items()})
+    values: dict[str, Any] = {name: _fraction(value) if name in _MONEY else value for name, value in told.items()}
+    return Account(**values)
 
 
 def _order(order: Order) -> dict[str, Any]:
