@@ -84,7 +84,8 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
     unseen = _unseen(rule, bound, limit)
     if unseen:  # the engine counts as if the wait were over; nobody measured that
         observed = None
-    read = [number for number in rule.reads if not (bound.plan.slots[number].kind == "book" and bound.plan.slots[number].name in HIDDEN)]
+    fixed = [number for number in rule.settings if number not in rule.reads]
+    read = [number for number in (*rule.reads, *fixed) if not (bound.plan.slots[number].kind == "book" and bound.plan.slots[number].name in HIDDEN)]
     return RuleTrace(
         rule.id, rule.kind, _state(standing, ruling), title=rule.title or None, observed=shown(observed), comparison=rule.comparison or None,
         limit=shown(limit), unit=rule.unit if rule.comparison else None, cap=standing.cap, source=rule.source,
@@ -148,8 +149,8 @@ def _state(standing: Standing, ruling: Ruling) -> TraceState:
 
 
 def _limit_source(rule: RulePlan, bound: Bound) -> LimitSource | None:
-    """The setting with overrides that the rule reads, and which one was in force."""
-    for number in rule.reads:
+    """The setting that the bound comes from, and which override of it was in force: one that has overrides, before one that has none."""
+    for number in (*rule.reads, *(rule.settings if rule.bound is not None else ())):
         spec = bound.plan.slots[number]
         if spec.kind != "setting":
             continue

@@ -31,7 +31,7 @@ def test_the_python_of_the_readme_does_what_its_comment_says(monkeypatch, capsys
     assert capsys.readouterr().out.splitlines()[0] == said.group(1)
 
 
-@pytest.mark.parametrize("ending", ["caplex demo", "pytest -q"])
+@pytest.mark.parametrize("ending", ["caplex demo", "pytest -q -n auto"])
 def test_the_readme_holds_each_set_up_command_once(ending):
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert sum(line.startswith("python3 -m venv") and line.endswith(ending) for line in lines) == 1

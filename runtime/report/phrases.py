@@ -66,7 +66,7 @@ def origin(source: LimitSource, currency: str) -> str:
         if source.ticket:
             said += f" ({source.ticket})"
     elif source.origin != "policy":
-        said += f", from {source.origin}"
+        said += ", as imported" if source.origin == "use" else f", from {source.origin}"
     return said + (f", {place(source.source)}" if source.source else "")
 
 

@@ -122,7 +122,7 @@ def _origin(source: LimitSource, currency: str) -> str:
     value = f" {human(source.value, source.unit, currency)}" if source.value is not None else ""
     said = f"{source.setting}{value}"
     if source.override is None:
-        return said if source.origin == "policy" else f"{said}, from {source.origin}"
+        return said if source.origin in ("policy", "use") else f"{said}, from {source.origin}"
     until = f" through {source.through}" if source.through else ""
     return f"{said}, {_OVERRIDES.get(source.override, source.override)} for {source.key}{until}"
 
