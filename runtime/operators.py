@@ -48,6 +48,11 @@ def is_known(value: Any) -> Truth:
     return value if isinstance(value, Unknown) else value is not ABSENT
 
 
+def is_true(slots: Any, q: Any) -> bool:
+    """What a condition on a row alone must equal."""
+    return True
+
+
 def choose(condition: Truth, then: Any, otherwise: Any) -> Any:
     """``if … then … else …``; an unknown condition is the whole answer."""
     return condition if isinstance(condition, Unknown) else then if condition else otherwise

@@ -205,6 +205,24 @@ class RulePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """An aggregate over a history that an engine keeps up to date: how many events, their sum, or when the last one was.
+
+    Attributes:
+        window: Its length; None without *today*: no end.
+        keys: What an event says, and what that must equal for it to count.
+        body: What is added up.
+    """
+
+    function: Literal["count", "sum", "last"]
+    section: str
+    window: Reading | None
+    today: bool
+    keys: tuple[tuple[Callable[[Any], Any], Reading], ...]
+    body: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SizePlan:
     id: str
     title: str
@@ -266,6 +284,8 @@ class Plan:
     graph_text: str = ""
     hash: str = ""
     settings_hash: str = ""
+    windows: dict[int, WindowPlan] = field(default_factory=dict)
+    """Those of *folds* that can be kept up to date, by the same numbers."""
     keep_ns: dict[str, int | None] = field(default_factory=dict)
     """How far back each history is read, by section; None: without end. A history that is not here is not read."""
     given: dict[str, Any] = field(default_factory=dict)

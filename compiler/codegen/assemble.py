@@ -10,11 +10,12 @@ from caplex.compiler.codegen.expressions import NotFusable
 from caplex.compiler.codegen.link import FUSED_LIBRARY, link
 from caplex.compiler.codegen.scalar import Fused
 from caplex.compiler.codegen.traced import Traced
-from caplex.compiler.graph import clocks
+from caplex.compiler.graph import clocks, windows
 from caplex.compiler.graph.dump import dump
 from caplex.compiler.graph.horizon import horizons
 from caplex.compiler.graph.ir import RearmNode, RuleGraph, RuleNode, TripNode
 from caplex.compiler.source import Span
+from caplex.runtime.operators import is_true
 from caplex.runtime.plan import (
     ClockPlan,
     HeaderPlan,
@@ -29,6 +30,7 @@ from caplex.runtime.plan import (
     SlotSpec,
     TripPlan,
     WaiverPlan,
+    WindowPlan,
 )
 from caplex.runtime.values import UNLIMITED
 
@@ -67,6 +69,7 @@ class Assembler:
         self.traced = Traced(graph)
         self.functions: list[str] = []
         self._named: dict[int, str] = {}
+        self._windows: dict[int, windows.Kept] = {}
         self._emitter = emitter
 
     def generate(self) -> Generated:
@@ -75,6 +78,7 @@ class Assembler:
         for number, slot in enumerate(self.graph.slots):
             if slot.fold is not None:
                 self.functions.append(self.traced.fold(f"slot_{number}", slot.fold))
+                self._window(number, slot.fold)
         for size in self.graph.sizes:
             for part in ("money", "floor", "leverage"):
                 self.name(getattr(size, part), size.id, part)
@@ -127,6 +131,18 @@ class Assembler:
             self.name(rebase.value, rule.id, "rebase")
         self._template(rule.because, rule.id)
 
+    def _window(self, number: int, fold: int) -> None:
+        found = windows.kept(self.graph, fold)
+        if found is None:
+            return
+        self._windows[number] = found
+        self.name(found.fold.window, f"slot_{number}", "window")
+        for index, (mine, theirs) in enumerate(found.keys):
+            self.functions.append(self.traced.row(f"slot_{number}_key_{index}", found.fold.variable, mine))
+            self.name(theirs, f"slot_{number}", "equals")
+        if found.body is not None:
+            self.functions.append(self.traced.row(f"slot_{number}_body", found.fold.variable, found.body))
+
     def _template(self, parts: tuple[Any, ...] | None, owner: str) -> None:
         for part in parts or ():
             if isinstance(part, tuple) and isinstance(part[0], int):
@@ -148,12 +164,19 @@ class Assembler:
                 return None
             return tuple((find(p[0]), *p[1:]) if isinstance(p, tuple) and isinstance(p[0], int) else p for p in parts)
 
+        def window(number: int, kept: windows.Kept) -> WindowPlan:
+            fold = kept.fold
+            keys = tuple((scope[f"slot_{number}_key_{index}"], find(theirs) or is_true) for index, (_, theirs) in enumerate(kept.keys))
+            return WindowPlan(fold.function, fold.section, find(fold.window), fold.today, keys,  # type: ignore[arg-type]
+                              None if kept.body is None else scope[f"slot_{number}_body"])
+
         fused = None
         if generated.fused:
             fused = link(graph.policy.name + " fused", generated.fused, {**generated.fused_constants, **FUSED_LIBRARY}, fused_code)["decide"]
         return Plan(
             header=header(graph), schema=graph.schema, slots=tuple(graph.slots),
             folds={n: scope[f"slot_{n}"] for n, s in enumerate(graph.slots) if s.fold is not None},
+            windows={number: window(number, kept) for number, kept in self._windows.items()},
             settings={name: setting(graph, name) for name in sorted(graph.settings)},
             rules=tuple(rule_plan(rule, find, text) for rule in graph.rules),
             sizes=tuple(SizePlan(s.id, s.title, s.reach, find(s.money), find(s.floor), find(s.leverage), text(s.because), place(s.span)) for s in graph.sizes),

@@ -51,6 +51,10 @@ class Traced:
         node = self.graph.nodes[root]
         return f"def {name}(w, s):\n    return {self._fold(node.payload, {})}\n"
 
+    def row(self, name: str, variable: str, root: int) -> str:
+        """``def name(row)``: what one row says."""
+        return f"def {name}(row_{variable}):\n    return {self.inline(root)}\n"
+
     def _reach(self, root: int) -> set[int]:
         """Nodes below *root*, not going into folds: their rows are known only inside."""
         seen: set[int] = set()

@@ -226,7 +226,7 @@ def _of_trace(trace: RuleTrace, currency: str, said: Mapping[str, Any], cited: M
         spoke=bool(said) or trace.state not in ("kept", "waived"), message=visible(message), sees=visible(sees), allows=visible(allows),
         used=int(used) if used is not None else None, remark=visible(remark), permits=phrases.permits(trace),
         origin=visible(phrases.origin(trace.limit_source, currency)) if trace.limit_source is not None else "",
-        overridden=trace.limit_source is not None and (trace.limit_source.override is not None or trace.limit_source.origin != "policy"),
+        overridden=trace.limit_source is not None and (trace.limit_source.override is not None or trace.limit_source.origin not in ("policy", "use")),
         brief=visible(brief), approval=visible(approval),
         waivers=tuple(visible(f"{waiver.waiver} {'holds' if waiver.holds else 'does not hold: ' + waiver.why}") for waiver in trace.waivers),
         reads=tuple((visible(name), visible(human(value, unit, currency) if value is not None else "not given"))
