@@ -1,6 +1,7 @@
 """Facts bound to one policy: every slot read once, exactly; and as scaled integers where all of them are plain."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -264,9 +265,13 @@ class Bound:
             bound = bound - rule.reserve(self.slots, q)
         return observed, bound
 
-    def window(self, events: str, window: Any) -> Any:
-        """Events of a history inside *window*."""
-        return rows_of(self.world, events, window, False)
+    def tally(self, events: str, window: Any, since: Fraction | None, matches: Callable[..., bool]) -> Any:
+        """How many events of a history inside *window*, and not before *since*, *matches* by rule, severity and family."""
+        rows = rows_of(self.world, events, window, False)
+        if isinstance(rows, Unknown):
+            return rows
+        cells = [[row.cell(name) for name in ("rule", "severity", "family")] for row in rows if since is None or row.cell("at") >= since]
+        return sum(matches(*(cell if isinstance(cell, str) else None for cell in row)) for row in cells)
 
     # ── integers ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -370,10 +370,6 @@ def _family(rule: str) -> str:
 
 def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], since: Fraction | None) -> Any:
     """Events in the window, this decision's own among them; re-arming, *since*, has emptied it."""
-    events = case.bound.window(trip.events, trip.window(case.bound.slots, case.n))
-    if isinstance(events, Unknown):
-        return events
-
     def matches(rule: Any, severity: Any, family: Any) -> bool:
         if trip.rules:
             return rule in trip.rules
@@ -381,8 +377,9 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
             return (family if isinstance(family, str) else _family(rule) if isinstance(rule, str) else "") in trip.families
         return _severe(severity, trip.severity)
 
-    cells = [[event.cell(name) for name in ("rule", "severity", "family")] for event in events if since is None or event.cell("at") > since]
-    total = sum(matches(*(cell if isinstance(cell, str) else None for cell in row)) for row in cells)
+    total = case.bound.tally(trip.events, trip.window(case.bound.slots, case.n), since, matches)
+    if isinstance(total, Unknown):
+        return total
     if trip.events == "violations":
         total += sum(matches(s.rule.id, s.rule.severity, s.rule.stage) for s in violated)
     elif verdict is Verdict.DENY:

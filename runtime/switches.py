@@ -41,7 +41,9 @@ class Switches:
         return next((row for _, row in self._rows(switch, scope) if isinstance(row, Mapping)), None)
 
     def armed_since(self, switch: str, scope: Scope) -> Fraction | None:
-        """When an armed switch was armed again, as its row says: what came before counts no more. None: all of it counts."""
+        """When an armed switch was armed again, as its row says: what came before counts no more. None: all of it counts.
+
+        What came at that very instant counts: it may have come after, and a switch that trips once too often is the lesser evil."""
         row = self.row(switch, scope)
         since = read(_SINCE, row.get("since"), "/switches") if row is not None and row.get("state") == "armed" else None
         return since if isinstance(since, Fraction) else None

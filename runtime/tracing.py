@@ -81,8 +81,8 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
     observed, limit = standing.observed, standing.bound
     if reason is not None and reason.at == "x":
         observed, limit = reason.observed, reason.limit
-    unseen = _unseen(rule, bound, limit)
-    if unseen:  # the engine counts as if the wait were over; nobody measured that
+    unseen = _unseen(rule, bound, limit) or _elsewhere(standing, case)
+    if unseen:  # the engine counts as if the wait were over, or the rule speaks of other intents; nobody measured that
         observed = None
     fixed = [number for number in rule.settings if number not in rule.reads]
     read = [number for number in (*rule.reads, *fixed) if not (bound.plan.slots[number].kind == "book" and bound.plan.slots[number].name in HIDDEN)]
@@ -110,6 +110,14 @@ def _unseen(rule: RulePlan, bound: Bound, limit: Any) -> str:
             within = f" in the last {human(limit, rule.unit)}" if isinstance(limit, Fraction) else ""
             return f"no {_EVENTS.get(section, section)} seen{within}"
     return ""
+
+
+def _elsewhere(standing: Standing, case: Case) -> str:
+    """A rule whose `when` does not hold is kept whatever it measures."""
+    rule = standing.rule
+    if standing.state != "kept" or rule.when is None or rule.kind == "switch":
+        return ""
+    return "its `when` does not hold here" if rule.when(case.bound.slots, case.n) is False else ""
 
 
 def _waivers(standing: Standing, case: Case) -> tuple[WaiverTrace, ...]:

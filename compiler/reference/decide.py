@@ -386,7 +386,7 @@ class Decision(Judge):
         if isinstance(events, Unknown):
             return events
         count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events
-                    if since is None or event.cell("at") > since)
+                    if since is None or event.cell("at") >= since)
         if section.name == "violations":
             count += sum(matches(one.id, one.info.severity, one.info.stage) for one in violated if one.info)
         elif verdict is Verdict.DENY:

@@ -114,7 +114,7 @@ def read_event(given: Mapping[str, Any]) -> Event:
     for (kind, name), words in _WORDS.items():
         if kind == type_ and data.get(name) is not None and data[name] not in words:
             near = get_close_matches(str(data[name]), words, n=1)
-            raise EventError(f"{type_}: /{name} is {shown(data[name])}; " + (f"did you mean `{near[0]}`?" if near else "one of " + ", ".join(words)))
+            raise EventError(f"{type_}: /{name} is {shown(data[name])}; " + (f"did you mean `{near[0]}`? It is " if near else "") + "one of " + ", ".join(words))
     _values(data, type_)
     return Event(type_, _identity(data, type_), at_ns, data)
 

@@ -5,7 +5,7 @@ decision asks for are made, and totals over the whole book come from the ledger.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,11 @@ from caplex.runtime.book import Book, exposures
 from caplex.runtime.clock import NotATime, exact_instant, parse_instant
 from caplex.runtime.engine import facts
 from caplex.runtime.engine.ledger import Ledger, part_of
-from caplex.runtime.engine.state import State
+from caplex.runtime.engine.state import Past, State
+from caplex.runtime.engine.windows import NOBODY, Windows
 from caplex.runtime.facts import Facts, World
 from caplex.runtime.layout import EVENT_TYPES, PLACES, Entry, Layout, pointer
-from caplex.runtime.plan import Plan
+from caplex.runtime.plan import Plan, SlotSpec
 from caplex.runtime.policy import Policy
 from caplex.runtime.rows import Row
 from caplex.runtime.schema import SectionSpec
@@ -50,6 +51,7 @@ class Desk:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.ledgers: dict[str, Ledger] = {}
+        self.windows = Windows()
         self._laid: dict[str, tuple[Any, Layout]] = {}
         price = plan.schema.field("market", "price")
         self.fresh_ns = price.fresh_ns if price is not None else 0
@@ -115,10 +117,28 @@ def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], ac
     document = {"now": exact_instant(now), "intent": {name: value for name, value in intent.items() if name != "type"}}
     world = LiveWorld(policy.plan, state, desk, document, account)
     given = LiveFacts(document, chain)
-    bound = Bound(policy.plan, document, world=world, book=LiveBook(world))
+    bound = LiveBound(policy.plan, document, world=world, book=LiveBook(world))
     bound.policy, bound.facts, bound.names = policy, given, policy.names
     given.bound[policy] = bound
     return bound
+
+
+class LiveBound(Bound):
+    """Readings on the state: aggregates over histories come from running counts, where there are any."""
+
+    __slots__ = ()
+    world: LiveWorld
+
+    def _fill(self, number: int, spec: SlotSpec) -> Any:
+        if spec.kind == "fold" and (kept := self.plan.windows.get(number)) is not None:
+            value = self.world.desk.windows.value(self.world, kept, number, self.slots)
+            if value is not NOBODY:
+                return value
+        return super()._fill(number, spec)
+
+    def tally(self, events: str, window: Any, since: Fraction | None, matches: Callable[..., bool]) -> Any:
+        value = self.world.desk.windows.tally(self.world, events, window, since, matches)
+        return super().tally(events, window, since, matches) if value is NOBODY else value
 
 
 class LiveWorld(World):
@@ -186,16 +206,22 @@ class LiveWorld(World):
             lost = self._incomplete(since_ns)
             if lost is not None:
                 return lost
-        spec, keys = self.schema.sections[section], {"account": self.account_name} if self.account_name else {}
         found: list[Row] = []
         for past in reversed(self.state.histories.get(self.account_name, {}).get(section, ())):
             if since_ns is not None and past.at_ns < since_ns:
                 break
-            row = Row(self, spec, Entry(past.row, "/history/events", {**keys, **({"venue": past.row["venue"]} if past.row.get("venue") else {})}))
-            row._cells["at"] = Fraction(past.at_ns)
-            found.append(row)
+            found.append(self.event_row(section, past))
         found.reverse()
         return found
+
+    def event_row(self, section: str, past: Past) -> Row:
+        """One event of a history, as rules read it."""
+        keys = {"account": self.account_name} if self.account_name else {}
+        if past.row.get("venue"):
+            keys["venue"] = past.row["venue"]
+        row = Row(self, self.schema.sections[section], Entry(past.row, "/history/events", keys))
+        row._cells["at"] = Fraction(past.at_ns)
+        return row
 
 
 class _Quoted(dict[str, list[Row]]):

@@ -158,6 +158,7 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
                 past[index] = replace(each, row={**each.row, "quantity": event.data["quantity"], "price": event.data["price"]})
             else:  # there was no fill: nothing cools down after it
                 del past[index]
+            state.histories[account]["fills"] = past.copy()  # another one: whoever has counted the old one begins anew
             break
     applied.flag("corrected_fill", f"fill {corrects} was corrected from {plain(old)} to {plain(new)}", fill_id=corrects)
     applied.sections |= {"positions", "position", "orders", "fills"}

@@ -412,3 +412,14 @@ def test_the_fragment_needs_nothing_and_keeps_its_styles_to_itself(explain, monk
 def test_the_decision_itself_shows_in_a_notebook(policy, document):
     decision = policy.decide(document())
     assert decision._repr_html_() == decision.explain()._repr_html_()
+
+
+def test_a_rule_that_speaks_of_other_intents_shows_no_figures():
+    policy = caplex.loads("""
+policy p { version "1" language 1 currency USD stages EXP closing faces every rule lot 1 unlimited exposure unlimited loss }
+limit EXP-010 "Shorts" { when intent.side == sell  intent.quantity at most 5 units else deny }
+""")
+    facts = {"now": "2026-01-05T15:00:00Z", "intent": {"id": "i", "action": "open", "symbol": "KO", "side": "buy", "quantity": "9"},
+             "positions": {}, "orders": []}
+    row = policy.decide(facts).explain().to_dict()["rules"][0]
+    assert (row["state"], row["observed"], row["note"]) == ("kept", None, "its `when` does not hold here")
