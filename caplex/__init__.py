@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from caplex.runtime.facts import Facts
     from caplex.runtime.policy import Policy
     from caplex.runtime.ruling import Verdict
+    from caplex.runtime.venue import Snapshot
 
 _HOMES = {
     **dict.fromkeys(("check", "check_text", "compile_text", "load", "loads"), "caplex.compiler.loading"),
@@ -32,12 +33,13 @@ _HOMES = {
     **dict.fromkeys(("Engine", "Outcome"), "caplex.runtime.engine.engine"),
     "Facts": "caplex.runtime.facts",
     "Policy": "caplex.runtime.policy",
+    "Snapshot": "caplex.runtime.venue",
     "Verdict": "caplex.runtime.ruling",
     "graph": "caplex.compiler.tools.diagram.build",
 }
 
 __all__ = [
-    "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "StaleDecision", "Verdict",
+    "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
     "__version__", "check", "check_text", "compile_text", "graph", "load", "loads",
 ]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from caplex.runtime.clock import format_instant, short_instant
 from caplex.runtime.roles import Act, Approval, Quorum, Refusal
 
-Ended = Literal["used", "trip", "denied"]
+Ended = Literal["used", "trip", "denied", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Hold:
     Attributes:
         intent_hash, policy_hash: Approvals are for this content under this policy, and for nothing else.
         approvals: One for each role in which a person has approved.
-        ended: Used by a decision, overtaken by a trip, or denied by somebody who might have approved.
+        ended: Used by a decision, overtaken by a trip, denied by somebody who might have approved, or withdrawn by who asked.
     """
 
     id: str
@@ -82,7 +82,7 @@ def approve_hold(hold: Hold, act: Act, *, target: Mapping[str, Any] | None = Non
     Args:
         target: What the act names; an ``intent_hash`` or ``policy_hash`` in it must be the hold's.
     """
-    refused = _over(hold, act.at_ns) or _early(hold, act) or _other(hold, target or {})
+    refused = over(hold, act.at_ns) or _early(hold, act) or _other(hold, target or {})
     if refused is not None:
         return refused
     found, refusals = hold.approvals, []
@@ -100,13 +100,18 @@ def approve_hold(hold: Hold, act: Act, *, target: Mapping[str, Any] | None = Non
 
 def deny_hold(hold: Hold, act: Act) -> Hold | Refusal:
     """*hold*, ended by somebody who might have approved it."""
-    refused = _over(hold, act.at_ns) or _early(hold, act)
+    refused = over(hold, act.at_ns) or _early(hold, act)
     if refused is not None:
         return refused
     if not any(act.has(need.role) for need in hold.needs):
         roles = " or ".join(f"`{role}`" for role in dict.fromkeys(need.role for need in hold.needs))
         return Refusal("lacks_role", f"`{act.by}` is no {roles} at {short_instant(act.at_ns)}, so the act does not count")
     return replace(hold, ended="denied", ended_ns=act.at_ns)
+
+
+def withdraw(hold: Hold, at_ns: int) -> Hold:
+    """*hold*, ended by the host that asked: it lets nothing through, so that nobody need be known for it."""
+    return replace(hold, ended="withdrawn", ended_ns=at_ns)
 
 
 def overtake(hold: Hold, at_ns: int) -> Hold:
@@ -116,7 +121,7 @@ def overtake(hold: Hold, at_ns: int) -> Hold:
 
 def use(hold: Hold, *, intent_hash: str, policy_hash: str, now_ns: int) -> Hold | Refusal:
     """*hold*, used by the decision that lets this intent through under this policy; a second one gets nothing."""
-    refused = _over(hold, now_ns) or _other(hold, {"intent_hash": intent_hash, "policy_hash": policy_hash})
+    refused = over(hold, now_ns) or _other(hold, {"intent_hash": intent_hash, "policy_hash": policy_hash})
     if refused is not None:
         return refused
     if not hold.released:
@@ -126,7 +131,8 @@ def use(hold: Hold, *, intent_hash: str, policy_hash: str, now_ns: int) -> Hold 
     return replace(hold, ended="used", ended_ns=now_ns)
 
 
-def _over(hold: Hold, now_ns: int) -> Refusal | None:
+def over(hold: Hold, now_ns: int) -> Refusal | None:
+    """Why nothing will come of *hold* any more; None while somebody may still approve."""
     match hold.ended:
         case "trip":
             return Refusal("overtaken_by_trip", f"a switch tripped after `{hold.id}` was set; no approval survives that")
@@ -134,6 +140,8 @@ def _over(hold: Hold, now_ns: int) -> Refusal | None:
             return Refusal("hold_used", f"`{hold.id}` has let `{hold.intent_id}` through already, and does so once")
         case "denied":
             return Refusal("hold_denied", f"`{hold.id}` was denied")
+        case "withdrawn":
+            return Refusal("hold_withdrawn", f"`{hold.intent_id}` was withdrawn by who asked for it")
         case None:
             pass
     if hold.expired(now_ns):

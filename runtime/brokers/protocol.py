@@ -4,12 +4,11 @@ A broker tells what the venue says. It decides nothing: what an order may be was
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from caplex.runtime.errors import CaplexError
+from caplex.runtime.venue import Snapshot
 
 
 class BrokerError(CaplexError):
@@ -29,19 +28,6 @@ class BrokerUnknown(BrokerError):
 
     def __init__(self, message: str = "timeout") -> None:
         super().__init__(message, retryable=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """How things stand at the venue; rows are like those of `position`, `order` and `account` events."""
-
-    at: datetime
-    accounts: Sequence[Mapping[str, Any]] = ()
-    positions: Sequence[Mapping[str, Any]] = ()
-    orders: Sequence[Mapping[str, Any]] = ()
-    instruments: Sequence[Mapping[str, Any]] = ()
-    quotes: Sequence[Mapping[str, Any]] = ()
-    cursor: str = field(default="0")
 
 
 class Broker(Protocol):

@@ -14,10 +14,11 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from caplex.runtime.brokers.chance import Chance
-from caplex.runtime.brokers.protocol import BrokerRejected, BrokerUnknown, Snapshot
+from caplex.runtime.brokers.protocol import BrokerRejected, BrokerUnknown
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import SECOND, format_instant, parse_instant
 from caplex.runtime.reading import Unreadable, number
+from caplex.runtime.venue import Snapshot
 
 Fill = Literal["full", "partial", "none"]
 Rate = str | int | Fraction

@@ -19,13 +19,13 @@ from caplex.runtime.engine import facts, intents
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.machine import TTL, Machine, Step
 from caplex.runtime.engine.rebuilding import Rebuild, policy_of, policy_record
-from caplex.runtime.engine.reconciling import Snapshot
 from caplex.runtime.engine.stamp import system_clock
 from caplex.runtime.errors import EventError, JournalError
 from caplex.runtime.journal import AT, Journal, JournalTrouble
 from caplex.runtime.layout import pointer
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Roles
+from caplex.runtime.venue import Snapshot
 from caplex.version import __version__
 
 What = Literal["decision", "tripped", "obligation", "released", "discrepancy"]

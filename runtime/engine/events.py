@@ -32,7 +32,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
 """Every type, with what it must have besides `type` and `at`."""
 OPTIONAL: Final[dict[str, tuple[str, ...] | None]] = {
     "intent": None, "tick": ("account",), "session": ("day", "equity", "balance", "values", "phase"),
-    "account": None, "cash": ("cause",), "instrument": None, "quote": None,
+    "account": None, "cash": ("cause", "intent_id"), "instrument": None, "quote": None,
     "position": ("account", "venue", "position_side", "average_price", "mode", "cause", "ratio", "strategy", "sector", "regime", "opened_at",
                  "entries", "last_entry_confidence", "liquidation_price", "as_of"),
     "input": ("key", "as_of"), "strategy": (), "venue": (), "fx": (), "counters": (),

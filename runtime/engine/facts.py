@@ -6,8 +6,10 @@ from typing import Any
 
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import exact_instant
-from caplex.runtime.engine.state import FLOWING, Account, Key, Latch, Order, Position, State
+from caplex.runtime.engine import transfers
+from caplex.runtime.engine.state import FLOWING, ZERO, Account, Key, Latch, Order, Position, State
 from caplex.runtime.plan import Plan
+from caplex.runtime.reading import Unreadable, number
 from caplex.runtime.schema import Schema
 
 TYPES = {"fills": "fill", "order_events": "order", "rejects": "reject", "cancels": "cancel", "denials": "denial", "violations": "violation",
@@ -44,7 +46,7 @@ def inputs(schema: Schema, state: State) -> dict[str, Any]:
 
 
 def account_row(held: Account) -> dict[str, Any]:
-    """What the venue says, and what the engine keeps: high-water mark, start of day, flows."""
+    """What the venue says, and what the engine keeps: high-water mark, start of day, flows, transfers on their way."""
     found = dict(held.fields)
     if held.peak is not None:
         found["peak_equity"] = plain(held.peak)
@@ -55,6 +57,13 @@ def account_row(held: Account) -> dict[str, Any]:
         found["fees_today"] = plain(held.fees)
     if held.unreconciled is not None:
         found["reconciled"] = False
+    if held.outgoing:
+        going = sum((each.amount for each in held.outgoing.values()), ZERO)
+        for name in transfers.REDUCED:
+            try:
+                found |= {name: plain(number(found[name]) - going)} if found.get(name) is not None else {}
+            except Unreadable:
+                continue  # stays as the venue said it, and unusable
     return found
 
 

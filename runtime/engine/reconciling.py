@@ -5,13 +5,12 @@ The venue's word about positions is true; what the engine knew tells whether som
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from caplex.runtime.canonical import plain
-from caplex.runtime.clock import format_instant, from_datetime
+from caplex.runtime.clock import format_instant
 from caplex.runtime.engine import trades
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.state import ZERO, Key, Order, Position, State
@@ -20,43 +19,6 @@ from caplex.runtime.reading import Unreadable, number
 
 if TYPE_CHECKING:
     from caplex.runtime.engine.fold import Applied
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What a venue holds at one instant.
-
-    Attributes:
-        accounts: Rows by account. positions, orders: lists of rows as in a facts document; all of them, so that what is
-            not listed is not there. instruments, quotes: rows to take over.
-        cursor: Where the venue's stream of events stood.
-    """
-
-    at: datetime
-    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    positions: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]] = ()
-    orders: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]] = ()
-    instruments: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]] = ()
-    quotes: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]] = ()
-    cursor: str = ""
-
-    def events(self, *, adopt: bool) -> list[dict[str, Any]]:
-        """The events that tell the engine: instruments and quotes first, then one `reconcile` for each account."""
-        at = format_instant(from_datetime(self.at))
-        found: list[dict[str, Any]] = [{**row, "type": "instrument", "at": at} for row in self.instruments]
-        found += [{**row, "type": "quote", "at": at} for row in self.quotes]
-        names = dict.fromkeys([*self.accounts, *(str(row.get("account") or "") for row in (*self.positions, *self.orders))])
-        for name in names:
-            def mine(rows: Any, name: str = name) -> list[dict[str, Any]]:
-                return [dict(row) for row in rows if str(row.get("account") or "") == name]
-
-            body = {"type": "reconcile", "at": at, "account": name, "positions": mine(self.positions), "orders": mine(self.orders), "adopt": adopt}
-            if self.cursor:
-                body["cursor"] = self.cursor
-            if self.accounts.get(name):
-                found.append({**self.accounts[name], "type": "account", "at": at, "account": name})
-            found.append(body)
-        return found
 
 
 def on_reconcile(state: State, event: Event, account: str, now: int, applied: Applied) -> None:

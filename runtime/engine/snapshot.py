@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from caplex.runtime import holds, rearming
+from caplex.runtime.engine import transfers
 from caplex.runtime.engine.state import Account, Latch, Order, Past, Position, Seen, State
 
-FORM: Final = 1
+FORM: Final = 2
 """Changes whenever a field does: a snapshot of another form is left aside."""
 _PLAIN: Final = ("counters", "fills", "inputs", "obligations", "session", "strategies", "venues", "fx")
 
@@ -25,6 +26,7 @@ def dump(state: State) -> dict[str, Any]:
         "form": FORM, "seq": state.seq, "now_ns": state.now_ns, "shared_ns": state.shared_ns,
         "accounts": {name: _account(held) for name, held in state.accounts.items()},
         "positions": [[*key, _number(row.quantity), _number(row.average_price), row.as_of_ns, dict(row.more)] for key, row in state.positions.items()],
+        "counted": [[*key, at] for key, at in state.counted.items()],
         "orders": [_order(order) for order in state.orders.values()],
         "by_intent": state.by_intent, "by_client": state.by_client,
         "market": [[*key, dict(row)] for key, row in state.market.items()],
@@ -48,6 +50,7 @@ def load(stored: Mapping[str, Any]) -> State | None:
         state.accounts[name] = _read_account(told)
     for account, venue, symbol, side, quantity, price, as_of, more in stored["positions"]:
         state.set_position((account, venue, symbol, side), Position(Fraction(quantity), _fraction(price), as_of, more))
+    state.counted = {(account, venue, symbol, side): at for account, venue, symbol, side, at in stored["counted"]}
     for told in stored["orders"]:
         state.set_order(_read_order(told))
     state.by_intent, state.by_client = dict(stored["by_intent"]), dict(stored["by_client"])
@@ -77,24 +80,27 @@ def _fraction(text: str | None) -> Fraction | None:
 
 
 _MONEY: Final = ("peak", "day_start", "flows", "fees")
+_UNITS: Final = ("quantity", "filled", "reported", "presumed")
 
 
 def _account(held: Account) -> dict[str, Any]:
-    return {field.name: _number(getattr(held, field.name)) if field.name in _MONEY else getattr(held, field.name) for field in fields(Account)}
+    told = {field.name: _number(getattr(held, field.name)) if field.name in _MONEY else getattr(held, field.name) for field in fields(Account)}
+    return {**told, "outgoing": [each.stored() for each in held.outgoing.values()]}
 
 
 def _read_account(told: Mapping[str, Any]) -> Account:
     values: dict[str, Any] = {name: _fraction(value) if name in _MONEY else value for name, value in told.items()}
-    return Account(**values)
+    going = [transfers.restored(each) for each in told["outgoing"]]
+    return Account(**{**values, "outgoing": {each.intent_id: each for each in going}})
 
 
 def _order(order: Order) -> dict[str, Any]:
     told = {field.name: getattr(order, field.name) for field in fields(Order)}
-    return {**told, "quantity": _number(order.quantity), "filled": _number(order.filled), "reported": _number(order.reported), "more": dict(order.more)}
+    return {**told, **{name: _number(getattr(order, name)) for name in _UNITS}, "more": dict(order.more)}
 
 
 def _read_order(told: Mapping[str, Any]) -> Order:
-    return Order(**{**told, "quantity": Fraction(told["quantity"]), "filled": Fraction(told["filled"]), "reported": Fraction(told["reported"])})
+    return Order(**{**told, **{name: Fraction(told[name]) for name in _UNITS}})
 
 
 def _latch(latch: Latch) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Literal
 
+from caplex.runtime.engine.transfers import Outgoing
+
 Scope = tuple[tuple[str, str], ...]
 Key = tuple[str, str, str, str]
 """Account, venue, symbol, position side; an empty text where nobody said."""
@@ -29,6 +31,7 @@ class Account:
         day_ns: When the present day of the policy began.
         last_ns: Time of the last event; time does not run backwards.
         unreconciled: Why the books may not fit the venue's; None if nothing speaks against them.
+        outgoing: Transfers that were approved and have not been confirmed, by intent.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +43,7 @@ class Account:
     last_ns: int = -(2**63)
     complete_from_ns: int | None = None
     unreconciled: str | None = None
+    outgoing: dict[str, Outgoing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Order:
         id: Of the venue, else of the client, else of the reservation.
         filled: By the fills that came here, which moved the position.
         reported: Filled, as the venue says of the order; what no fill has told yet is in flight still.
+        presumed: Of *filled*: what had filled when the order was first heard of, at *presumed_ns*, and whose fills have not come.
         expires_ns: When a held reservation lapses; None once it was sent.
     """
 
@@ -80,6 +85,8 @@ class Order:
     reduce_only: bool = False
     expires_ns: int | None = None
     reservation: str | None = None
+    presumed: Fraction = ZERO
+    presumed_ns: int = 0
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -153,6 +160,8 @@ class State:
     """Time of the last event that was of no account."""
     accounts: dict[str, Account] = field(default_factory=dict)
     positions: dict[Key, Position] = field(default_factory=dict)
+    counted: dict[Key, int] = field(default_factory=dict)
+    """The venue's time of the last snapshot of a position that said one: fills up to then are in it."""
     orders: dict[str, Order] = field(default_factory=dict)
     by_intent: dict[str, str] = field(default_factory=dict)
     by_client: dict[str, str] = field(default_factory=dict)
@@ -286,7 +295,7 @@ def _forked(item: Any) -> Any:
     """*item* for a state of its own, where a fold changes it in place."""
     match item:
         case Account():
-            return replace(item, fields=dict(item.fields))
+            return replace(item, fields=dict(item.fields), outgoing=dict(item.outgoing))
         case Latch():
             return replace(item, confirming=dict(item.confirming))
         case dict():

@@ -9,7 +9,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+from caplex.runtime import holds
 from caplex.runtime.canonical import plain
+from caplex.runtime.clock import SECOND, parse_instant
+from caplex.runtime.engine import transfers
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.state import FLOWING, ZERO, Key, Order, Past, Position, State
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 POSITION_FIELDS: Final = frozenset({"strategy", "sector", "regime", "opened_at", "entries", "last_entry_confidence", "liquidation_price"})
 OVER: Final = frozenset({"filled", "cancelled", "rejected", "expired"})
+SKEW_NS: Final = 5 * SECOND
+"""So far may the clocks of those who tell an engine of things lie apart."""
 
 
 def close(state: State, order: Order, status: str, applied: Applied) -> Order:
@@ -36,7 +41,7 @@ def tell(order: Order, applied: Applied) -> None:
 
 
 def reserve(state: State, order: Order) -> None:
-    """Take room for an approved intent. What the intent replaces goes: its order, or its reservation."""
+    """Take room for an approved intent. What the intent replaces keeps its own: both may fill until the venue says otherwise."""
     state.set_order(order)
 
 
@@ -45,6 +50,8 @@ def reserve(state: State, order: Order) -> None:
 
 def on_order(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
     """Where an order stands. The first time, it takes the place of its reservation."""
+    if transfers.on_word(state, event, applied):
+        return
     status = event.data["status"]
     known = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
     if known is None:
@@ -82,11 +89,12 @@ def _unknown_order(event: Event, account: str, applied: Applied) -> Order | None
         applied.flag("unknown_order", f"an event of the unknown order {name or 'without an id'} lacks its symbol or side; nothing could be counted")
         return None
     applied.flag("unknown_order", f"order {name} was not approved here; it counts", order_id=name)
-    # What had filled before anybody told of it is in the position already.
+    # What had filled before anybody told of it is in the position already; its fills may come yet.
     filled = event.number("filled_quantity") or ZERO
     quantity = event.number("quantity") or filled + (event.number("leaves_quantity") or ZERO)
     return Order(name, account, event.text("venue") or "", symbol, side, event.text("position_side") or "", "open",  # type: ignore[arg-type]
-                 quantity, filled, filled, intent_id=event.text("intent_id"), client_order_id=event.text("client_order_id"))
+                 quantity, filled, filled, intent_id=event.text("intent_id"), client_order_id=event.text("client_order_id"),
+                 presumed=filled, presumed_ns=said_ns(event) or event.at_ns)
 
 
 def on_fill(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
@@ -100,11 +108,16 @@ def on_fill(state: State, event: Event, account: str, now: int, applied: Applied
     quantity = event.number("quantity") or ZERO
     order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
     _count(state, order, quantity, event, applied)
-    _trade(state, _key(event, account, order), event.data["side"], quantity, event.number("price") or ZERO, now, event)
+    strategy = event.text("strategy") or (order.strategy if order is not None else None)
+    key = _key(event, account, order)
+    if _contained(state, key, event):
+        applied.flag("in_snapshot", f"fill {event.id} is in the position of {key[2]} that the venue told; it does not move it again", fill_id=event.id)
+    else:
+        _trade(state, key, event.data["side"], quantity, event.number("price") or ZERO, now, strategy)
     _fee(state, account, event)
     row = {k: v for k, v in event.data.items() if k not in ("type", "at", "venue_at", "corrects", "late")}
-    if row.get("strategy") is None and order is not None and order.strategy is not None:
-        row["strategy"] = order.strategy
+    if strategy is not None:
+        row["strategy"] = strategy
     state.past(account, "fills").append(Past("fills", now, row))
     applied.sections |= {"positions", "position", "orders", "fills", "account"}
 
@@ -114,7 +127,12 @@ def _count(state: State, order: Order | None, quantity: Fraction, event: Event, 
     if order is None:
         applied.flag("unknown_order", f"fill {event.id} is of an order that is not known here; the position moved all the same", fill_id=event.id)
         return
-    filled = order.filled + quantity
+    old = _presumed(order, quantity, event)
+    if old:
+        applied.flag("presumed_fill", f"fill {event.id}: {plain(old)} of it were told of when order {order.id} was first heard of, and count once",
+                     fill_id=event.id, order_id=order.id)
+        order = replace(order, presumed=order.presumed - old)
+    filled = order.filled + quantity - old
     if filled > order.quantity:
         applied.flag("overfill", f"order {order.id}: {plain(filled)} filled of {plain(order.quantity)}", order_id=order.id)
     if order.status in OVER and filled > order.reported and order.status != "filled":
@@ -122,6 +140,48 @@ def _count(state: State, order: Order | None, quantity: Fraction, event: Event, 
     status = order.status if order.status in OVER else "filled" if filled >= order.quantity else "partially_filled"
     state.set_order(replace(order, filled=filled, quantity=max(order.quantity, filled), status=status, expires_ns=None))
     tell(state.orders[order.id], applied)
+
+
+def _presumed(order: Order, quantity: Fraction, event: Event) -> Fraction:
+    """What of a fill the order said when it was first heard of. One that says no time is taken for such: then more may still fill."""
+    if not order.presumed:
+        return ZERO
+    said = said_ns(event)
+    if said is not None:
+        return min(quantity, order.presumed) if said <= order.presumed_ns else ZERO
+    return min(order.presumed, max(ZERO, quantity - max(ZERO, order.reported - order.filled)))
+
+
+def said_ns(event: Event) -> int | None:
+    """When it happened at the venue, if the venue said so."""
+    said = event.text("venue_at") or event.text("as_of")
+    return parse_instant(said) if said is not None else None
+
+
+def _contained(state: State, key: Key, event: Event) -> bool:
+    """Is the fill in a snapshot of the position? Where one of the two says no time of the venue it counts on top."""
+    counted, said = state.counted.get(key), said_ns(event)
+    return counted is not None and said is not None and said <= counted
+
+
+def filled_since(state: State, key: Key, since_ns: int) -> Fraction:
+    """What fills that are known moved the position after *since_ns*, by the venue's time: a snapshot that comes later lacks them."""
+    total = ZERO
+    for data in reversed(state.fills.values()):
+        fill = Event("fill", None, parse_instant(data["at"]), data)
+        if fill.at_ns + SKEW_NS < since_ns:
+            break
+        said = said_ns(fill)
+        if said is None or said <= since_ns or _key(fill, key[0], _order_of(state, fill)) != key:
+            continue
+        if fill.text("account") in (None, key[0]):
+            quantity = fill.number("quantity") or ZERO
+            total += quantity if data["side"] == "buy" else -quantity
+    return total
+
+
+def _order_of(state: State, event: Event) -> Order | None:
+    return state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
 
 
 def _correct(state: State, event: Event, corrects: str, account: str, now: int, applied: Applied) -> None:
@@ -142,9 +202,11 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
     order = state.find_order(before.text("order_id"), before.text("client_order_id"), before.text("intent_id"))
     key, old, new = _key(before, account, order), before.number("quantity") or ZERO, event.number("quantity") or ZERO
     back = "sell" if first["side"] == "buy" else "buy"
-    _trade(state, key, back, old, before.number("price") or ZERO, now, before)
-    if new:
-        _trade(state, key, event.data["side"], new, event.number("price") or ZERO, now, event)
+    if not _contained(state, key, event):
+        strategy = before.text("strategy")
+        _trade(state, key, back, old, before.number("price") or ZERO, now, strategy)
+        if new:
+            _trade(state, key, event.data["side"], new, event.number("price") or ZERO, now, strategy)
     if order is not None:
         filled = max(ZERO, order.filled - old + new)
         reported = max(ZERO, order.reported - old + new)
@@ -171,7 +233,7 @@ def _key(event: Event, account: str, order: Order | None) -> Key:
     return account, venue or "", event.data["symbol"], side or ""
 
 
-def _trade(state: State, key: Key, side: str, quantity: Fraction, price: Fraction, now: int, event: Event) -> None:
+def _trade(state: State, key: Key, side: str, quantity: Fraction, price: Fraction, now: int, strategy: str | None) -> None:
     """Move the position. The average price is that of what stands open: a sale leaves it, a flip takes the price of the trade."""
     before = state.positions.get(key)
     held = before.quantity if before is not None else ZERO
@@ -183,8 +245,8 @@ def _trade(state: State, key: Key, side: str, quantity: Fraction, price: Fractio
     elif (signed > 0) == (held > 0):
         average = price if average is None else (average * abs(held) + price * quantity) / abs(after)
     more = dict(before.more) if before is not None and held != 0 else {}
-    if event.text("strategy") is not None and "strategy" not in more:
-        more["strategy"] = event.text("strategy")
+    if strategy is not None and "strategy" not in more:
+        more["strategy"] = strategy
     state.set_position(key, Position(after, average, now, more))
 
 
@@ -219,7 +281,15 @@ def on_replace(state: State, event: Event, account: str, now: int, applied: Appl
 
 
 def on_release(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
-    """The host will not send what was approved: its room is free. What was sent ends by the venue's word alone."""
+    """The host will not send what was approved: its room is free. What was sent ends by the venue's word alone.
+
+    An intent that waits for an approval is withdrawn by it: whoever asked need not wait to be refused."""
+    if transfers.on_word(state, event, applied):
+        return
+    waiting = next((hold for hold in state.holds.values() if hold.intent_id == event.data["intent_id"] and hold.ended is None), None)
+    if waiting is not None and not waiting.expired(now):
+        state.holds[waiting.id] = holds.withdraw(waiting, now)
+        return
     order = state.find_order(None, None, event.data["intent_id"])
     if order is None:
         applied.flag("unknown_intent", f"nothing is reserved for {event.data['intent_id']}", intent_id=event.data["intent_id"])
@@ -240,7 +310,9 @@ def _said_filled(event: Event, order: Order) -> Fraction:
 
 def _ended(status: str, section: str | None, fields: tuple[str, ...]) -> Any:
     def fold(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
-        order = state.find_order(event.text("order_id"), event.text("client_order_id"), event.text("intent_id"))
+        if transfers.on_word(state, event, applied):
+            return
+        order = _order_of(state, event)
         if order is None:
             applied.flag("unknown_order", f"a {event.type} of an order that is not known here")
         elif order.status not in OVER:

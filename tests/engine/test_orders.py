@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from caplex.runtime.engine.reconciling import Snapshot
+from caplex.runtime.venue import Snapshot
 from engine.support import START, Desk, policy, problems, verdict
 
 ROOM = 'limit EXP-010 "Position" { abs(after.position.notional) at most 1_000 USD else reduce }'
