@@ -197,7 +197,7 @@ class SimBroker:
         wrong = Fraction(1) if self._lies("wrong_snapshot", now) else _ZERO
         positions = [{"account": account, "venue": venue, "symbol": symbol, "quantity": plain(quantity + wrong)}
                      for (account, venue, symbol), quantity in sorted(self._positions.items()) if quantity + wrong]
-        orders = [dict(self._told(each)) for each in self._working.values() if each.leaves]
+        orders = [{**self._told(each), "filled_quantity": plain(each.filled), "leaves_quantity": plain(each.leaves)} for each in self._working.values() if each.leaves]
         return Snapshot(at=datetime.fromisoformat(now), positions=positions, orders=orders, cursor=str(self._delivered))
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────

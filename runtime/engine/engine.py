@@ -311,7 +311,10 @@ class Engine:
         return tuple(Told({"id": order.reservation or order.id, "intent_id": order.intent_id, "symbol": order.symbol, "side": order.side,
                            "quantity": plain(order.leaves), "state": order.state,
                            "expires_at": format_instant(order.expires_ns) if order.expires_ns is not None else None})
-                     for order in self._machine.state.orders.values() if order.state in ("held", "working", "unknown"))
+                     for order in self._machine.state.orders.values() if order.state in ("held", "working", "unknown")) + tuple(
+            Told({"id": each.reservation, "intent_id": each.intent_id, "symbol": None, "side": None, "quantity": plain(each.amount), "state": each.state,
+                  "expires_at": format_instant(each.expires_ns) if each.expires_ns is not None else None})
+            for held in self._machine.state.accounts.values() for each in held.outgoing.values())
 
     @property
     def pending(self) -> Sequence[Told]:

@@ -44,7 +44,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...] | None]] = {
     "stop": ("account", "venue", "strategy", "pnl", "order_id"), "result": ("account", "venue", "strategy", "symbol", "pnl", "reached_exchange", "intent_id"),
     "history": ("account", "events"), "obligation": ("by", "because"),
     "operator": ("target", "request_id", "by", "reason", "ticket", "expires_at", "signature", "subject", "role"),
-    "policy": ("hash", "settings_hash", "version", "by", "approved_by", "state", "signature"), "decline": ("by", "because"),
+    "policy": ("hash", "settings_hash", "version", "by", "approved_by", "state", "signature"), "decline": ("by", "because", "signature", "subject", "expires_at"),
     "reconcile": ("positions", "orders", "equity", "adopt", "cursor", "venue"), "release": ("because",),
 }
 """None: whatever the facts of that section may hold; the schema of the policy says."""
@@ -55,7 +55,7 @@ STATUSES: Final = ("reserved", "sent", "open", "partially_filled", "cancel_reque
 _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("order", "status"): STATUSES, ("fill", "side"): ("buy", "sell"), ("session", "act"): ("day_start", "phase"),
     ("position", "mode"): ("snapshot", "adjust"), ("account", "mode"): ("merge", "replace"), ("obligation", "status"): ("done", "failed", "seen"),
-    ("operator", "act"): ("trip", "rearm", "approve", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
+    ("operator", "act"): ("trip", "rearm", "approve", "decline", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
 }
 _TEXTS_OF_AN_INTENT: Final = ("id", "account", "venue", "symbol", "strategy", "order_id", "intent_id")
 _TEXTS: Final = (*_TEXTS_OF_AN_INTENT, "client_order_id", "new_order_id", "corrects", "pair", "name", "key", "position_side", "oco", "obligation_id",

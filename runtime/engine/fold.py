@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import day_start_ns, parse_instant
-from caplex.runtime.engine import trades
+from caplex.runtime.engine import trades, transfers
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.reconciling import on_reconcile
-from caplex.runtime.engine.state import ZERO, Account, Past, Position, State
+from caplex.runtime.engine.state import ZERO, Account, Key, Past, Position, State
 from caplex.runtime.plan import Plan
 from caplex.runtime.reading import Unreadable, number
 from caplex.runtime.schema import Schema
@@ -46,8 +46,14 @@ class Applied:
 
 
 def at_of(state: State, event: Event, account: str) -> tuple[int, bool]:
-    """When the event counts as known in its account, and whether it came late: time does not run backwards."""
+    """When the event counts as known in its account, and whether it came late: time does not run backwards.
+
+    What was heard before it, a quote as well, was known by then, whatever the clock of the one who tells it says. A quote from
+    further ahead than clocks lie apart moves nobody's time: it is from the future, and rules that read it say so.
+    """
     last = state.accounts[account].last_ns if account in state.accounts else -(2**63)
+    if state.shared_ns - event.at_ns <= trades.SKEW_NS:
+        last = max(last, state.shared_ns)
     return (event.at_ns, False) if event.at_ns >= last else (last, True)
 
 
@@ -56,7 +62,7 @@ def apply(plan: Plan, state: State, event: Event) -> Applied:
     applied = Applied(schema=plan.schema)
     if event.id is not None and event.type != "tick":
         known = (event.type, event.id)
-        before = state.event_ids.get(known)
+        before = state.known_event(known)
         if before is not None:
             applied.repeat = True
             if before != event.hash:
@@ -100,6 +106,7 @@ def advance(plan: Plan, state: State, account: str, now: int, applied: Applied) 
     for order in list(state.flowing(account)):
         if order.status == "reserved" and order.expires_ns is not None and now >= order.expires_ns:
             trades.close(state, order, "expired", applied)
+    transfers.lapse(held, now, applied)
     for section, events in state.histories.get(account, {}).items():
         keep = plan.keep_ns.get(section, 0)
         while keep is not None and events and now - events[0].at_ns > keep:
@@ -173,6 +180,7 @@ def _on_cash(state: State, event: Event, account: str, now: int, applied: Applie
     """Money came or went: equity and its high-water mark move with it, so that a deposit is no profit and a withdrawal no loss."""
     held, amount = state.account(account), event.number("amount")
     assert amount is not None
+    transfers.confirm(held, event, applied)
     held.flows += amount
     if held.peak is not None:
         held.peak = max(ZERO, held.peak + amount)
@@ -266,11 +274,22 @@ def _on_counters(state: State, event: Event, account: str, now: int, applied: Ap
 
 
 def _on_position(state: State, event: Event, account: str, now: int, applied: Applied) -> None:
-    """A snapshot is compared with what the engine knew; an adjustment (a split, an assignment) is not."""
+    """A snapshot is compared with what the engine knew; an adjustment (a split, an assignment) is not.
+
+    A snapshot that says when the venue counted is as of then: fills up to that time are in it, later ones that came first are
+    added. One that does not say is as of now, and every fill that comes counts on top.
+    """
     key = account, event.text("venue") or "", event.data["symbol"], event.text("position_side") or ""
     quantity, before = event.number("quantity"), state.positions.get(key)
     assert quantity is not None
     known = before.quantity if before is not None else ZERO
+    counted = trades.said_ns(event) if event.data.get("mode", "snapshot") == "snapshot" else None
+    if counted is not None:
+        if counted < state.counted.get(key, counted):
+            applied.flag("older_snapshot", f"{key[2]}: a newer snapshot of the position is known; this one is left aside", account=account, symbol=key[2])
+            return
+        state.counted[key] = counted
+        quantity += trades.filled_since(state, key, counted)
     first = before is None and not any(past.row.get("symbol") == key[2] for past in state.past(account, "fills"))
     if event.data.get("mode", "snapshot") == "snapshot" and known != quantity and not first:
         applied.flag("position", f"{key[2]}: the venue holds {plain(quantity)}, the engine knew {plain(known)}; the venue's counts",
@@ -282,6 +301,16 @@ def _on_position(state: State, event: Event, account: str, now: int, applied: Ap
     more = {**(before.more if before else {}), **{k: v for k, v in event.data.items() if k in trades.POSITION_FIELDS}}
     state.set_position(key, Position(quantity, price, now, more))
     applied.sections |= {"positions", "position"}
+    if event.data.get("mode") == "adjust" and event.number("ratio") is not None:
+        _unscaled(state, key, applied)
+
+
+def _unscaled(state: State, key: Key, applied: Applied) -> None:
+    """Whether the venue rescales, keeps or cancels orders at a split is for the venue to say: they stay as they are, and that is told."""
+    names = [order.id for order in state.working.get(key[0], {}).get(key[2], {}).values()]
+    if names:
+        applied.flag("orders_unscaled", f"orders in {key[2]} stand at pre-split sizes until the venue says otherwise: {', '.join(names)}",
+                     account=key[0], symbol=key[2], orders=names)
 
 
 # ── histories ─────────────────────────────────────────────────────────────────────────────────────────
@@ -300,6 +329,9 @@ def _on_result(state: State, event: Event, account: str, now: int, applied: Appl
 def remember(state: State, account: str, section: str, now: int, event: Event) -> None:
     """Put the event into the history that windows read."""
     row = {k: v for k, v in event.data.items() if k not in ("type", "at", "venue_at", "x_")}
+    order = state.find_order(event.text("order_id"), None, event.text("intent_id"))
+    if row.get("strategy") is None and order is not None and order.strategy is not None:
+        row["strategy"] = order.strategy
     state.past(account, section).append(Past(section, now, row))
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +10,7 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import plain, sha256
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import fold, live, trades
+from caplex.runtime.engine import fold, live, trades, transfers
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.state import Order, Past, Seen
@@ -38,15 +39,15 @@ def step(machine: Machine, event: Event) -> Step:
     now, late = fold.at_of(state, event, account)
     arrive(machine, account, now, latches)
     forget(machine, now)
-    before = state.seen.get(event.id)
+    before = state.answered(event.id)
     if before is not None:
-        told = repeated(machine, event, before) if before.hash == event.hash else conflict(machine, event, before, now)
+        told = repeated(machine, event, before, now) if before.hash == event.hash else conflict(machine, event, before, now)
         return Step("decision", told, Decision.from_dict(told))
     decision = decide(machine, intent, account, now, approved=frozenset())
     told = record(machine, decision, intent, account, now, latches, event.hash)
     if late:
         told["late"] = True
-    state.seen[event.id] = Seen(event.hash, told["decision_id"], now, told)
+    state.answer(event.id, Seen(event.hash, told["decision_id"], now, state.asked_ns, told))
     return Step("decision", told, decision)
 
 
@@ -69,7 +70,8 @@ def arrive(machine: Machine, account: str, now: int, latches: Latches) -> None:
 def release(machine: Machine, hold: holds.Hold, now: int, latches: Latches) -> Decision:
     """An intent whose hold was lifted is judged again, at the time of the approval, on what is known then."""
     state = machine.state
-    before = state.seen[hold.intent_id]
+    before = state.answered(hold.intent_id)
+    assert before is not None, "what waits is not forgotten"
     intent = dict(before.told["intent"])
     account = account_of(intent)
     now = max(now, state.account(account).last_ns)
@@ -82,7 +84,8 @@ def release(machine: Machine, hold: holds.Hold, now: int, latches: Latches) -> D
     decision = decide(machine, intent, account, now, approved=approved)
     told = record(machine, decision, intent, account, now, latches, before.hash)
     told["released_by"] = hold.id
-    state.seen[hold.intent_id] = Seen(before.hash, told["decision_id"], now, told)
+    state.asked_ns = max(state.asked_ns, now)
+    state.answer(hold.intent_id, Seen(before.hash, told["decision_id"], now, state.asked_ns, told))
     return decision
 
 
@@ -106,6 +109,8 @@ def record(
     quiet = any(latch.tripped and _concerns(latch.scope, intent) for latch in state.latches.values())
     if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
         _reserve(machine, told, ruling, intent, account, now, decision._bound.book("value"))
+    elif ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action == "transfer":
+        _set_aside(machine, told, ruling, intent, account, now)
     elif ruling.verdict is Verdict.HOLD:
         _hold(machine, told, ruling, intent, now, digest)
     _remember(machine, ruling, intent, account, now, quiet=quiet)
@@ -153,6 +158,15 @@ def _reserve(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Map
     told["valid_until"] = format_instant(lapse)
     told["reservation"] = {"id": name, "quantity": plain(ruling.quantity), "notional": value.text if value else None,
                            "currency": machine.policy.currency, "state": "held", "expires_at": format_instant(lapse)}
+
+
+def _set_aside(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mapping[str, Any], account: str, now: int) -> None:
+    """The money of a transfer is spoken for: the next one does not find it."""
+    name, lapse = f"r-{machine.state.seq}", _expiry(machine, intent, now)
+    machine.state.account(account).outgoing[intent["id"]] = transfers.Outgoing(intent["id"], name, ruling.quantity, lapse)
+    told["valid_until"] = format_instant(lapse)
+    told["reservation"] = {"id": name, "quantity": plain(ruling.quantity), "notional": plain(ruling.quantity), "currency": machine.policy.currency,
+                           "state": "held", "expires_at": format_instant(lapse)}
 
 
 def _price(intent: Mapping[str, Any]) -> str | None:
@@ -203,31 +217,47 @@ def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], accou
 
 
 def forget(machine: Machine, now: int) -> None:
-    """Ids older than `idempotency keep` are forgotten; the oldest stand first. What still works, or waits, is kept for another round."""
+    """Ids older than `idempotency keep` are forgotten. What still works, or waits, is kept for another round."""
     keep, state = machine.policy.plan.header.idempotency_keep_ns, machine.state
+    state.asked_ns = max(state.asked_ns, now)
     if keep is None:
         return
-    waiting = {hold.intent_id for hold in state.holds.values() if hold.ended is None and not hold.expired(now)}
-    for _ in range(len(state.seen)):
-        name = next(iter(state.seen))
-        if now - state.seen[name].at_ns <= keep:
-            return
-        answered, order = state.seen.pop(name), state.find_order(None, None, name)
+    old = state.outdated(state.asked_ns - keep)
+    if not old:
+        return
+    waiting = {hold.intent_id for hold in state.holds.values() if hold.ended is None and not hold.expired(state.now_ns)}
+    for name, seen in old:
+        order = state.find_order(None, None, name)
         if name in waiting or (order is not None and order.flows):
-            state.seen[name] = answered
+            state.answer(name, replace(seen, kept_ns=state.asked_ns))
+        else:
+            state.forget(name)
 
 
-def repeated(machine: Machine, event: Event, before: Seen) -> dict[str, Any]:
-    """The same answer, spent once. A trip since then has made an approval unusable."""
+def repeated(machine: Machine, event: Event, before: Seen, now: int) -> dict[str, Any]:
+    """The same answer, spent once. A trip since then has made an approval unusable, and a hold that is over is a denial."""
     told = {**before.told, "repeat_of": before.decision_id}
+    if told["verdict"] == "HOLD":
+        hold = machine.state.holds.get(told["hold"]["id"])
+        ended = holds.over(hold, now) if hold is not None else holds.Refusal("hold_forgotten", "nobody waits for an approval of it any more")
+        return told if ended is None else _denied(told, ended)
     if told["verdict"] in ("ALLOW", "MODIFY"):
         order = machine.state.find_order(None, None, event.id)
         trips = [latch for latch in machine.state.latches.values()
                  if latch.tripped and latch.since_ns is not None and latch.since_ns >= before.at_ns and _concerns(latch.scope, event.data)]
-        told["usable"] = not trips and order is not None and order.status == "reserved"
+        going = transfers.find(machine.state, event.id)
+        told["usable"] = not trips and (going[1].state == "held" if going is not None else order is not None and order.status == "reserved")
         if trips:
             told["unusable_because"] = [{"rule": latch.switch, "at": format_instant(latch.since_ns or 0)} for latch in trips]
     return told
+
+
+def _denied(told: dict[str, Any], ended: holds.Refusal) -> dict[str, Any]:
+    """The answer to an intent whose hold has ended without letting it through."""
+    reasons = [{**each, "effect": "deny", "permitted": "0", "message": f"{each['message']}; {ended.sentence}"} if each["effect"] == "hold" else each
+               for each in told["reasons"]]
+    return {**{name: value for name, value in told.items() if name != "if_approved"}, "verdict": "DENY", "outcome": "DENY", "reasons": reasons,
+            "hold": {**told["hold"], "ended": ended.code}}
 
 
 def conflict(machine: Machine, event: Event, before: Seen, now: int) -> dict[str, Any]:

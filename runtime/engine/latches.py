@@ -60,7 +60,7 @@ class Latches:
         if dimension == "strategy":
             found |= set(state.strategies)
             found |= {str(row.more["strategy"]) for key, row in state.positions.items() if key[0] == account and row.more.get("strategy")}
-            found |= {order.strategy for order in state.orders.values() if order.account == account and order.strategy}
+            found |= state.traders.get(account, set())
         elif dimension == "symbol":
             found |= {key[2] for key in state.positions if key[0] == account} | {key[1] for key in state.market}
         elif dimension == "venue":

@@ -119,7 +119,7 @@ class Machine:
         if event.type == "operator":
             return self._operator(event, subject)
         if event.type == "decline":
-            return self._decline(event)
+            return self._operator(event, subject)
         raise AssertionError(event.type)
 
     def _fact(self, event: Event) -> Step:
@@ -151,7 +151,10 @@ class Machine:
     def overtake(self, latches: Latches, now: int) -> None:
         """No approval of a held intent survives a trip that concerns it."""
         for name, hold in list(self.state.holds.items()):
-            told = self.state.seen[hold.intent_id].told if hold.intent_id in self.state.seen else {}
+            if hold.ended is not None or hold.expired(self.state.now_ns):
+                continue
+            answered = self.state.answered(hold.intent_id)
+            told = answered.told if answered is not None else {}
             for trip in latches.tripped:
                 if all(told.get(dimension, value) in (value, None) for dimension, value in trip["scope"].items()):
                     self.state.holds[name] = holds.overtake(hold, now)
@@ -161,7 +164,7 @@ class Machine:
     def _operator(self, event: Event, subject: str | None) -> Step:
         """An act of a person: believed, or refused and recorded all the same."""
         now = max(self.state.now_ns, event.at_ns)
-        before = self.state.event_ids.get(("operator", event.id or ""))
+        before = self.state.event_ids.get(("operator", event.id)) if event.id is not None else None
         if before == event.hash:
             return self._outcome(event, None, status="repeat")
         act = self.roles.authenticate(event.data, subject=subject, trust=self.trust, now_ns=now)
@@ -170,7 +173,8 @@ class Machine:
         if before is not None:
             return self._outcome(event, None, status="rejected", rejected=Refusal(
                 "id_reused", f"the id `{event.id}` came before with other content").to_dict())
-        self.state.event_ids["operator", event.id or ""] = event.hash
+        if event.id is not None:
+            self.state.event_ids["operator", event.id] = event.hash
         self.state.now_ns = now
         latches = self.latches()
         released: list[Decision] = []
@@ -183,6 +187,8 @@ class Machine:
         return self._outcome(event, latches, status="applied", by=act.by, how=act.how, released=released)
 
     def _act(self, event: Event, act: Act, latches: Latches, released: list[Decision]) -> Refusal | None:
+        if event.type == "decline":
+            return self._decline({"hold_id": event.data["hold_id"]}, act)
         target = event.data.get("target") or {}
         if not isinstance(target, Mapping):
             return Refusal("malformed", "`target` of an act is an object")
@@ -201,6 +207,8 @@ class Machine:
                 return latches.ask(rule, latch, act, event.data, parse_instant(expires) if expires else None)
             case "approve":
                 return self._approve(target, act, latches, released)
+            case "decline":
+                return self._decline(target, act)
             case "withdraw":
                 return latches.withdraw(str(target.get("request_id")), act)
             case "reconcile":
@@ -224,8 +232,9 @@ class Machine:
     def _hold(self, target: Mapping[str, Any]) -> holds.Hold | Refusal:
         name = target.get("hold_id") or target.get("hold")
         if name is None and target.get("intent_id") is not None:
-            name = next((each.id for each in reversed(self.state.holds.values()) if each.intent_id == target["intent_id"]), None)
-        hold = self.state.holds.get(str(name))
+            found = self.state.hold_of(str(target["intent_id"]))
+            name = found.id if found is not None else None
+        hold = self.state.hold(str(name))
         return hold if hold is not None else Refusal("unknown_hold", f"nothing is on hold under `{name or target.get('intent_id')}`; "
                                                                      "name `hold_id`, `intent_id` or `request_id`")
 
@@ -236,12 +245,14 @@ class Machine:
         self.state.account(name).unreconciled = None
         return None
 
-    def _decline(self, event: Event) -> Step:
-        name = event.data["hold_id"]
-        hold = self.state.holds.pop(name, None)
-        status = "applied" if hold is not None else "rejected"
-        more = {} if hold is not None else {"rejected": Refusal("unknown_hold", f"nothing is on hold under `{name}`").to_dict()}
-        return self._outcome(event, None, status=status, **more)
+    def _decline(self, target: Mapping[str, Any], act: Act) -> Refusal | None:
+        """No, by somebody who might have said yes."""
+        hold = self._hold(target)
+        found = holds.deny_hold(hold, act) if isinstance(hold, holds.Hold) else hold
+        if isinstance(found, Refusal):
+            return found
+        self.state.holds[found.id] = found
+        return None
 
     # ── policies ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -278,10 +289,10 @@ class Machine:
         return sha256({
             "seq": state.seq, "accounts": {name: facts.account_row(held) for name, held in sorted(state.accounts.items())},
             "positions": [facts.position_row(key, row) for key, row in sorted(state.positions.items())],
-            "orders": [facts.order_row(order) for _, order in sorted(state.orders.items())],
+            "orders": [facts.order_row(order) for order in state.every("orders").values()],
             "switches": self.latches().to_dict(max(state.now_ns, 0)), "obligations": sorted(state.obligations),
-            "holds": {name: hold.stored() for name, hold in sorted(state.holds.items())},
-            "seen": {name: seen.decision_id for name, seen in sorted(state.seen.items())},
+            "holds": {name: hold.stored() for name, hold in state.every("holds").items()},
+            "seen": {name: seen.decision_id for name, seen in state.every("seen").items()},
             "history": {name: {section: len(events) for section, events in sorted(each.items())} for name, each in sorted(state.histories.items())},
         })
 

@@ -33,6 +33,9 @@ def on_reconcile(state: State, event: Event, account: str, now: int, applied: Ap
                          account=account, symbol=key[2], venue_holds=plain(there), engine_knew=plain(here))
             if adopt:
                 before = state.positions.get(key)
+                counted = trades.said_ns(event)
+                if counted is not None:
+                    state.counted[key] = counted
                 state.set_position(key, Position(there, before.average_price if before else None, now, before.more if before else {}))
     _orders(state, event, account, applied, adopt=adopt)
     held = state.account(account)

@@ -186,7 +186,7 @@ def _order_of(state: State, event: Event) -> Order | None:
 
 def _correct(state: State, event: Event, corrects: str, account: str, now: int, applied: Applied) -> None:
     """Undo the fill and do it again as corrected; a quantity of 0 busts it."""
-    first = state.fills.get(corrects)
+    first = state.find_fill(corrects)
     if first is None:
         # It overtook the fill that it corrects: what it says has happened, and the fill, once it comes, is a repeat.
         applied.flag("unknown_fill", f"{event.id} corrects fill {corrects}, which is not known here; what it says counts in its place",

@@ -220,3 +220,26 @@ def test_no_limit_is_exceeded_however_reports_come(seed):
         for row in running.tally.to_dict(engine, None)["positions"]:
             assert abs(Fraction(row["quantity"])) * 100 <= 10_000, (seed, event)
     assert running.tally.orders["ORDER_FILLED"] > 5
+
+
+# ── the engine beside the venue ───────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_stream_the_books_fit_the_venues():
+    broker = SimBroker(11, fill="partial")
+    engine = ran(broker, stream(11, 60))[0].engine
+    assert engine.reservations
+    assert engine.reconcile(broker.snapshot()) == []
+    assert engine.health.unreconciled == {}
+
+
+def test_books_that_do_not_fit_leave_closing_alone_until_the_venues_are_adopted():
+    broker = SimBroker(11, lies={"wrong_snapshot": 1})
+    engine = ran(broker, stream(11, 60))[0].engine
+    found = engine.reconcile(broker.snapshot())
+    assert {each.problem for each in found} == {"position"}
+    asked = {"id": "i-after", "at": at(4000), "account": "acct-1", "symbol": "KO", "side": "buy", "action": "open", "quantity": "1", "order_type": "market"}
+    engine.apply({**quote(4000, "100"), "symbol": "KO"})
+    assert "SYS-014" in [reason.rule for reason in engine.peek(asked).reasons]
+    engine.reconcile(broker.snapshot(), adopt=True)
+    assert "SYS-014" not in [reason.rule for reason in engine.peek(asked).reasons]
