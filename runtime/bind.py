@@ -12,6 +12,7 @@ from caplex.runtime.grid import Grid
 from caplex.runtime.layout import pointer
 from caplex.runtime.operators import TRAP, rows_of
 from caplex.runtime.plan import Override, Plan, RulePlan, SettingPlan, SlotSpec
+from caplex.runtime.switches import after_arming
 from caplex.runtime.values import (
     ABSENT,
     UNLIMITED,
@@ -30,7 +31,8 @@ from caplex.runtime.values import (
 )
 
 ZERO = Fraction(0)
-UNIT = 10**8
+PLACES = 8
+UNIT = 10**PLACES
 """Units of the fused form per unit of quantity."""
 TRADES = frozenset({"open", "close", "adjust"})
 
@@ -42,10 +44,11 @@ class Bound:
         slots: One value a slot: exact number, text, bool, set, ABSENT, or Unknown.
         ints: What the fused form unpacks, or None where it cannot answer.
         approved: Rules whose hold has been lifted; only an engine knows, and no document may claim it.
+        unwritten: The journal cannot be written and the policy lets closing continue; only an engine knows.
         policy, facts, names: Set by `Policy.bind`, for decisions that are told later.
     """
 
-    __slots__ = ("_book", "action", "approved", "asked_decimal", "closing", "document", "facts", "ints", "names", "now", "plan", "policy", "slots", "world")
+    __slots__ = ("_book", "action", "approved", "asked_decimal", "closing", "document", "facts", "ints", "names", "now", "plan", "policy", "slots", "unwritten", "world")
 
     policy: Any
     facts: Any
@@ -56,6 +59,7 @@ class Bound:
         header = plan.header
         self.plan = plan
         self.approved: frozenset[str] = frozenset()
+        self.unwritten = False
         if world is None:
             world = World(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
         self.world = world
@@ -120,6 +124,8 @@ class Bound:
         return self._setting(self.plan.settings[name])
 
     def _setting(self, setting: SettingPlan) -> tuple[Any, Override | None]:
+        if not setting.overrides:
+            return setting.value, None
         matching: list[Override] = []
         lost: list[Unknown] = []
         for override in setting.overrides:
@@ -265,12 +271,13 @@ class Bound:
             bound = bound - rule.reserve(self.slots, q)
         return observed, bound
 
-    def tally(self, events: str, window: Any, since: Fraction | None, matches: Callable[..., bool]) -> Any:
-        """How many events of a history inside *window*, and not before *since*, *matches* by rule, severity and family."""
+    def tally(self, events: str, window: Any, since: Fraction | None, before: int, matches: Callable[..., bool]) -> Any:
+        """How many events of a history inside *window*, and not before *since* (nor among the first *before* of that instant), *matches*
+        by rule, severity and family."""
         rows = rows_of(self.world, events, window, False)
         if isinstance(rows, Unknown):
             return rows
-        cells = [[row.cell(name) for name in ("rule", "severity", "family")] for row in rows if since is None or row.cell("at") >= since]
+        cells = [[row.cell(name) for name in ("rule", "severity", "family")] for row in after_arming(rows, since, before)]
         return sum(matches(*(cell if isinstance(cell, str) else None for cell in row)) for row in cells)
 
     # ── integers ─────────────────────────────────────────────────────────────────────────────────────
@@ -322,10 +329,10 @@ class Bound:
         least = -floor_to(-least, grid.lot)
         most = grid.most if grid.most is not None else max(n, self.closing) + grid.lot
         values = [n, min(self.closing, n), grid.lot, floor_to(most, grid.lot), least]
-        scaled_values = [value * UNIT for value in values]
-        if any(value.denominator != 1 for value in scaled_values):
+        units = [scaled(value, PLACES) for value in values]
+        if _UNFIT in units:
             return None
-        size, leg, lot, top, bottom = (value.numerator for value in scaled_values)
+        size, leg, lot, top, bottom = units
         whole = size % lot == 0 and size <= top and (size >= bottom or size <= leg)
         return size, leg, whole, lot, top, bottom, size if self._book.direction > 0 else -size
 
@@ -340,8 +347,8 @@ def scaled(value: Any, scale: int | None) -> Any:
     if isinstance(value, Fraction):
         if scale is None:
             return _UNFIT
-        number = value * 10**scale
-        return number.numerator if number.denominator == 1 else _UNFIT
+        number, rest = divmod(value.numerator * 10**scale, value.denominator)
+        return _UNFIT if rest else number
     if value is ABSENT:
         return None
     return _UNFIT if value is UNLIMITED else value

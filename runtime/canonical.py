@@ -60,7 +60,9 @@ def _digits(value: int) -> str:
 
 def plain(value: Fraction | int) -> str:
     """*value* exactly where decimals can, else rounded down to 8 places."""
-    value = Fraction(value)
+    value = value if type(value) is Fraction else Fraction(value)
+    if value.denominator == 1:
+        return fixed(value.numerator, 0)
     places = decimal_places(value)
     return fixed(int(value * 10**places), places) if places is not None else floor_text(value)
 

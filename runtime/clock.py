@@ -25,6 +25,7 @@ class NotATime(ValueError):
     """The text is not an instant, a date or a duration; the message says what it lacks."""
 
 
+@lru_cache(maxsize=4096)  # a stamp is read by whoever asks how old its row is
 def parse_instant(text: str) -> int:
     """Nanoseconds of an RFC 3339 instant.
 
@@ -78,6 +79,7 @@ def from_datetime(value: datetime) -> int:
     return _within_calendar((value - _EPOCH) // timedelta(microseconds=1) * 1000)
 
 
+@lru_cache(maxsize=4096)
 def format_instant(ns: int) -> str:
     """UTC with six digits; what is finer is cut, what lies beyond the calendar is shown as its end."""
     moment = _datetime(min(max(ns, _FIRST), _LAST))

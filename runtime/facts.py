@@ -397,6 +397,10 @@ class World:
         """When an armed switch was armed again; None if nobody says."""
         return self._switches.armed_since(switch, scope)
 
+    def armed_before(self, switch: str, scope: tuple[tuple[str, str], ...], section: str) -> int:
+        """How many events of that instant came before it."""
+        return self._switches.armed_before(switch, scope, section)
+
     def switch_places(self, switch: str, scope: tuple[tuple[str, str], ...] = ()) -> list[tuple[str | int, Mapping[str, Any]]]:
         """Rows of the switch that concern this scope, each with its key or number in `switches`."""
         return self._switches.places(switch, scope)

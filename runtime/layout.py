@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final
 
 from caplex.runtime.reading import normalise, shown
@@ -42,9 +43,24 @@ class Entry:
     keys: dict[str, str] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=8192, typed=True)
 def pointer(*parts: str | int) -> str:
     """A JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+_GATHERED: dict[int, tuple[Schema, dict[str, dict[str, None]]]] = {}
+_MOST_SCHEMAS = 64
+
+
+def _fields_of(schema: Schema) -> dict[str, dict[str, None]]:
+    """Field names by place; gathered once for a schema, which an engine asks for at every intent."""
+    found = _GATHERED.get(id(schema))
+    if found is None or found[0] is not schema:
+        if len(_GATHERED) >= _MOST_SCHEMAS:
+            _GATHERED.clear()
+        found = _GATHERED[id(schema)] = schema, Layout._gather(schema.sections.values())
+    return found[1]
 
 
 class Layout:
@@ -67,7 +83,7 @@ class Layout:
         self.accounts: Mapping[str, Any] | None = None
         intent = schema.sections.get("intent")
         self._steps = {name: spec.normalised for name, spec in intent.fields.items() if spec.normalised} if intent else {}
-        self._fields = self._gather(schema.sections.values())
+        self._fields = _fields_of(schema)
         if self._object(document, ""):
             self._document(document)
 

@@ -56,6 +56,8 @@ def _system(reason: Reason, ruling: Ruling) -> str:
     match reason.rule:
         case "SYS-010":
             return "the policy is not in effect"
+        case "SYS-009" if reason.permitted is not None:
+            return "the journal cannot be written: only closing may go ahead, and the books have to be reconciled afterwards"
         case "SYS-009":
             return "the journal cannot be written, so nothing may be approved"
         case "SYS-011":

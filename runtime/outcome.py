@@ -37,7 +37,8 @@ class Request:
     Attributes:
         n: The size, or Unknown with the readings that hide it.
         c: Its closing leg.
-        caps: Caps that come with the request itself: outside effect (SYS-010), over-close (SYS-012), unreconciled books (SYS-014).
+        caps: Caps that come with the request itself: outside effect (SYS-010), over-close (SYS-012), unreconciled books (SYS-014),
+            a journal that cannot be written (SYS-009).
         sizes: Tickets that cap it, with the readings that a ticket could not use.
     """
 
@@ -78,6 +79,8 @@ def request(plan: Plan, bound: Bound) -> Request:
             _effective(plan, bound, found)
             if not bound.reconciled:
                 found.caps.append(("SYS-014", found.c, frozenset()))
+            if bound.unwritten:
+                found.caps.append(("SYS-009", found.c, frozenset()))
     return found
 
 
@@ -264,7 +267,7 @@ def _reasons(case: Case, verdict: Verdict, held: list[Standing]) -> tuple[Reason
                 told.say((-1, 2 * index + 1), Reason(size.id, "size", "size", "deny" if floored else "reduce", title=size.title or None,
                                                      permitted=case.c if floored else cap))
     for sys, cap, leaves in case.extra_caps:
-        if sys in ("SYS-010", "SYS-014") and cap < n:
+        if sys in ("SYS-009", "SYS-010", "SYS-014") and cap < n:
             told.say((-2, 0) if front is None else (front, -1), Reason(sys, "system", "SYS", "deny", severity="critical", permitted=cap), sys)
         elif sys == "SYS-012":
             told.say((last, 3), _snapped("/intent/quantity", "over-close", cap), sys)
@@ -353,7 +356,7 @@ def _later_trips(case: Case, verdict: Verdict, reasons: tuple[Reason, ...], viol
                 found.append(Trip(rule.id, scope, "rule", index))
                 break
             if trip.kind == "count":
-                count, amount = _count(case, trip, verdict, reasons, violated, case.bound.world.armed_since(rule.id, scope)), trip.amount(case.bound.slots, case.n)  # type: ignore[misc]
+                count, amount = _count(case, trip, verdict, reasons, violated, rule.id, scope), trip.amount(case.bound.slots, case.n)  # type: ignore[misc]
                 if isinstance(count, Fraction) and isinstance(amount, Fraction) and count >= amount:
                     found.append(Trip(rule.id, scope, "count", index, count, amount))
                     break
@@ -368,8 +371,8 @@ def _family(rule: str) -> str:
     return rule.rpartition(".")[2].rpartition("-")[0]
 
 
-def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], since: Fraction | None) -> Any:
-    """Events in the window, this decision's own among them; re-arming, *since*, has emptied it."""
+def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], switch: str, scope: Any) -> Any:
+    """Events in the window, this decision's own among them; re-arming the *switch* has emptied it."""
     def matches(rule: Any, severity: Any, family: Any) -> bool:
         if trip.rules:
             return rule in trip.rules
@@ -377,7 +380,9 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
             return (family if isinstance(family, str) else _family(rule) if isinstance(rule, str) else "") in trip.families
         return _severe(severity, trip.severity)
 
-    total = case.bound.tally(trip.events, trip.window(case.bound.slots, case.n), since, matches)
+    world = case.bound.world
+    since, before = world.armed_since(switch, scope), world.armed_before(switch, scope, trip.events)
+    total = case.bound.tally(trip.events, trip.window(case.bound.slots, case.n), since, before, matches)
     if isinstance(total, Unknown):
         return total
     if trip.events == "violations":

@@ -286,6 +286,8 @@ class Plan:
     settings_hash: str = ""
     windows: dict[int, WindowPlan] = field(default_factory=dict)
     """Those of *folds* that can be kept up to date, by the same numbers."""
+    by_symbol: dict[int, str] = field(default_factory=dict)
+    """Those of *folds* over positions that follow from their values in each symbol: the function, by the same numbers."""
     keep_ns: dict[str, int | None] = field(default_factory=dict)
     """How far back each history is read, by section; None: without end. A history that is not here is not read."""
     given: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from caplex.runtime.canonical import plain
@@ -96,6 +97,7 @@ def number(raw: Any, *, percent: bool = False) -> Fraction:
     raise Unreadable("SYS-005", "wrong-type", "a number")
 
 
+@lru_cache(maxsize=8192)  # prices and sizes come again
 def decimal_text(text: str) -> Fraction:
     """Digits, at most one point, at most one exponent, a sign; nothing else: no spaces, no thousands.
 

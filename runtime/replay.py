@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caplex.runtime.decision import Decision
+from caplex.runtime.engine import unwritten
 from caplex.runtime.engine.machine import Machine, Step
 from caplex.runtime.errors import CaplexError, EventError, JournalError
 from caplex.runtime.journal import Problem, Record, read
@@ -130,6 +131,8 @@ class Era:
             self._terms = record.body
             if self.machine is not None:
                 self.machine.under(record.body)
+        elif record.kind == "note" and record.body.get("note") == unwritten.NOTE and self.machine is not None:
+            unwritten.fold(self.machine, record.body)
         elif record.kind == "event":
             if self.machine is None:
                 raise JournalError("the journal names no policy before its first event, so nothing can be decided again")
@@ -146,7 +149,7 @@ class Era:
             if self._terms is not None:
                 self.machine.under(self._terms)
         else:
-            self.machine.activate(policy)
+            self.machine.activate(policy, body.get("event"))
 
 
 def walk(path: str | Path) -> Iterator[Record | Problem]:

@@ -13,9 +13,10 @@ from caplex.runtime.brokers.protocol import Broker, BrokerRejected, BrokerUnknow
 from caplex.runtime.canonical import sha256
 from caplex.runtime.clock import SECOND, format_instant, parse_instant
 from caplex.runtime.engine.engine import Engine
-from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.errors import CaplexError, EventError, JournalError
 from caplex.runtime.journal import Record, read
+from caplex.runtime.reloading import Load, take_over
 from caplex.runtime.tally import Tally
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -41,11 +42,12 @@ class Stream:
 
     Args:
         tell: Is told each ``decision``, ``trip``, ``rearmed``, ``obligation``, ``discrepancy``, ``execution``, ``refused`` and
-            ``rejected`` act as a document, after it was written.
+            ``rejected`` act and each ``activation`` as a document, after it was written.
+        load: Compiles the policy that a line names; without it no line may.
     """
 
-    def __init__(self, engine: Engine, broker: Broker | None = None, *, tell: Tell = _nobody) -> None:
-        self.engine, self.broker, self._tell = engine, broker, tell
+    def __init__(self, engine: Engine, broker: Broker | None = None, *, tell: Tell = _nobody, load: Load | None = None) -> None:
+        self.engine, self.broker, self._tell, self._load = engine, broker, tell, load
         self._sim = simulated(broker)
         self.tally = Tally()
         self.run: str | None = None
@@ -71,9 +73,8 @@ class Stream:
         """
         self.tally.events += 1
         try:
-            event = self.engine._machine.read(given)
-            if event.type == "policy":
-                raise EventError("policy: a policy is activated by the host, not by an event of the stream")
+            names = given.get("type") == "policy" and given.get("path") is not None and self._load is not None
+            event = read_event(given) if names else self.engine._machine.read(given)
             if VIA in event.data:
                 raise EventError(f"{event.type}: /{VIA} is written by `caplex run` alone; leave it out")
         except EventError as error:
@@ -89,10 +90,25 @@ class Stream:
             self._give(made)
         if event.type == "intent":
             self._decide(event)
+        elif event.type == "policy":
+            self.reload(event.data["path"], event.data)
+            return
         else:
             self._said(event.data)
         for made in self._seen(event.data):
             self._give(made)
+
+    def reload(self, path: str, act: Mapping[str, Any], *, changed: bool = False) -> None:
+        """Let the policy of *path* take over because of *act*, or tell why it did not."""
+        assert self._load is not None
+        told = take_over(self.engine, act, path, self._load, changed=changed)
+        if told is not None:
+            self.tally.rejected_acts += told["status"] == "refused"
+            self._tell("activation", told)
+
+    def reload_changed(self, path: str, by: str) -> None:
+        """The file of the policy has changed, and whoever may write it is trusted."""
+        self.reload(path, {"type": "policy", "act": "activate", "at": self._now, "path": path, "by": by, VIA: "watch"}, changed=True)
 
     def refuse(self, place: str, sentence: str) -> None:
         """What could not be read as an event."""
@@ -279,6 +295,9 @@ class Stream:
         for record in self._before.records():
             if record.kind == "event":
                 self._again(record.body)
+            elif record.kind in ("policy", "note") and VIA not in record.body.get("event", {VIA: ""}):
+                self._now = str(record.body["event"]["at"])
+                self._owe(self._calls_before(parse_instant(self._now)) if self._sim is not None else iter(()))
             elif record.kind == "decision" and record.body.get("repeat_of") is None:
                 self._unsent[str(record.body.get("intent_id"))] = record.body
             elif record.kind == "outcome":
@@ -361,8 +380,9 @@ class Before:
 
     def _events(self) -> Iterator[Mapping[str, Any]]:
         for record in self.records():
-            if record.kind == "event" and VIA not in record.body:
-                yield {name: value for name, value in record.body.items() if name != "x_subject"}
+            body = record.body if record.kind == "event" else record.body.get("event") if record.kind in ("policy", "note") else None
+            if body is not None and VIA not in body:
+                yield {name: value for name, value in body.items() if name != "x_subject"}
 
     def has(self, event: Event) -> bool:
         """Whether *event* is the next of those that were taken. The first that is not ends it: everything after it is new."""

@@ -3,12 +3,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caplex.runtime.layout import pointer
 from caplex.runtime.reading import read, shown
 from caplex.runtime.schema import FieldSpec, Kind, Type
 from caplex.runtime.values import Unknown, unknown
+
+if TYPE_CHECKING:
+    from caplex.runtime.rows import Row
 
 Scope = tuple[tuple[str, str], ...]
 _SINCE = FieldSpec("switches", "since", Type(Kind.INSTANT))
@@ -41,12 +44,17 @@ class Switches:
         return next((row for _, row in self._rows(switch, scope) if isinstance(row, Mapping)), None)
 
     def armed_since(self, switch: str, scope: Scope) -> Fraction | None:
-        """When an armed switch was armed again, as its row says: what came before counts no more. None: all of it counts.
-
-        What came at that very instant counts: it may have come after, and a switch that trips once too often is the lesser evil."""
+        """When an armed switch was armed again, as its row says: what came before counts no more. None: all of it counts."""
         row = self.row(switch, scope)
         since = read(_SINCE, row.get("since"), "/switches") if row is not None and row.get("state") == "armed" else None
         return since if isinstance(since, Fraction) else None
+
+    def armed_before(self, switch: str, scope: Scope, section: str) -> int:
+        """How many events of the history *section* at the very instant of arming had come before it, as the row says
+        (``"before": {"denials": 2}``); where it says nothing all of them count."""
+        told = (self.row(switch, scope) or {}).get("before")
+        count = told.get(section) if isinstance(told, Mapping) else None
+        return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
     def places(self, switch: str, scope: Scope) -> list[tuple[str | int, Mapping[str, Any]]]:
         """The rows that concern this scope, each with its key or number in `switches`."""
@@ -101,3 +109,17 @@ class Switches:
             if isinstance(mine, str) and isinstance(value, str) and mine != value:
                 return False
         return True
+
+
+def after_arming(rows: list[Row], since: Fraction | None, before: int) -> list[Row]:
+    """Those of *rows*, in the order of their history, that came after a switch was armed again."""
+    if since is None:
+        return rows
+    found = []
+    for row in rows:
+        at = row.cell("at")
+        if at == since and before > 0:
+            before -= 1
+        elif at >= since:
+            found.append(row)
+    return found

@@ -153,4 +153,4 @@ at_least, more, differ = _compare(operator.ge), _compare(operator.gt), _compare(
 
 def floor_to(value: Fraction, lot: Fraction) -> Fraction:
     """The largest multiple of *lot* (> 0) that is not above *value*."""
-    return (value / lot).__floor__() * lot
+    return value.numerator * lot.denominator // (value.denominator * lot.numerator) * lot

@@ -48,6 +48,7 @@ def explain_command(subject: str, part: str | None, facts_file: str | None, chan
       caplex explain stdlib.order_sanity
       caplex explain CAP203
       caplex explain SYS-002
+      caplex explain event fill
 
     Exit status: 0 it was told; 2 nothing has that name, or the policy does not compile.
 
@@ -81,7 +82,7 @@ def _page(subject: str, part: str | None, outside: Outside, format: str) -> int:
     if format == "html":
         raise click.UsageError("`--format html` is for decisions, with `--facts`; a page is `text`, `md` or `json`")
     policy = pages.is_policy(subject)
-    if part is not None and not policy:
+    if part is not None and not policy and subject != "event":
         raise click.UsageError(f"`{subject}` has no parts; only a policy has, as `caplex explain desk.cap {part}`")
     page = pages.page_of(subject, part, settings=outside.settings() if policy else None, mode=outside.mode)
     if page is None:
@@ -116,6 +117,10 @@ def _draw(markdown: str) -> None:
 def _unknown(subject: str, part: str | None, outside: Outside) -> str:
     from caplex.compiler.tools import pages
 
+    if part is not None and subject == "event":
+        from caplex.runtime.engine.events import REQUIRED
+
+        return f"no event is called `{part}`; {nearest(part, REQUIRED, 'one of ' + ', '.join(sorted(REQUIRED)))}"
     if part is not None:
         from caplex.compiler.tools.pages_policies import parts
 

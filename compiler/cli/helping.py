@@ -26,7 +26,17 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "explain": "Tell a decision in full, or print the page of a policy, a rule, a fact, a code.",
         "demo": "Watch a real policy decide the crash of 2020.",
     },
-    "Run": {},
+    "Run": {
+        "run": "Run a stream of events under a policy: decide, write down, send, take reports.",
+        "switch": "Kill switches of an engine: their state, and what people do about them.",
+        "audit": "Read the journal of an engine.",
+        "replay": "Run a journal again: prove every decision, or try another policy.",
+    },
+    "Operators": {
+        "keys": "Keys that operators sign with.",
+        "roles": "The roles file: who may act, in which role.",
+        "sign": "Sign an operator's act.",
+    },
     "Set up": {
         "completion": "Let the shell complete commands, options, policies and facts.",
         "help": "Show this, or the help of a command.",

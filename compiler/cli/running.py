@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,12 +41,14 @@ EVERY = 2_000
 @click.option("--trust-operators", is_flag=True, help="Ask operators for no signature: simulation only; it is recorded.")
 @click.option("--durability", type=click.Choice(["each", "group", "os"]), default="group", show_default=True, help="When lines reach the disk.")
 @click.option("--fail-on", metavar="deny,trip,discrepancy", default="", help="Exit 1 if one of these happened.")
+@click.option("--watch", is_flag=True, help="Take the policy over anew when its file changes; with --trust-operators.")
+@click.option("--watch-as", metavar="NAME", default="watch", show_default=True, help="Who does that, as the journal tells it.")
 @click.option("--strict", is_flag=True, help="Stop at the first line that is no event.")
 @settings_options
 @output_format("text", "json")
 def run_command(
     policy: str, events_file: str, journal: str | None, broker_name: str, seed: str, fill: str, delay: str, reject_rate: str, unknown_rate: str,
-    shadows: tuple[str, ...], summary_file: str | None, roles_file: str | None, trust_operators: bool, durability: str, fail_on: str, strict: bool,
+    shadows: tuple[str, ...], summary_file: str | None, roles_file: str | None, trust_operators: bool, durability: str, fail_on: str, watch: bool, watch_as: str, strict: bool,
     outside: Outside, format: str,
 ) -> int:
     """Run a stream of events under POLICY: decide, write down, send, take reports.
@@ -56,34 +58,52 @@ def run_command(
     \b
     caplex run desk.cap --events day.jsonl --journal desk.journal --broker sim
     caplex run desk.cap --events - --fail-on trip < day.jsonl
+
+    A line `{"type": "policy", "act": "activate", "at": …, "path": "desk2.cap", "by": …, "signature": …}` lets another policy
+    take over, if it is signed by the owner of the present one and names the hash of the new one.
     """
     import caplex
     from caplex.compiler.cli.feeding import Feed
     from caplex.compiler.cli.operators import read_roles
+    from caplex.compiler.cli.watching import Files
     from caplex.runtime.stream import BrokerFailed, Stream
 
+    if watch and not trust_operators:
+        raise click.UsageError("`--watch` believes whoever can write the file: it needs `--trust-operators`. Without it a signed line of the type "
+                               "`policy` activates a policy")
     wanted = _fails(fail_on)
     broker = _broker(broker_name, seed=seed, fill=fill, delay_s=delay, reject_rate=reject_rate, unknown_rate=unknown_rate)
-    compiled = caplex.load(policy, settings=outside.settings(), mode=outside.mode)
+
+
+    def load(path: str) -> Policy:
+        return caplex.load(path, settings=outside.settings(), mode=outside.mode)
+
+    compiled = load(policy)
     others = [caplex.load(each) for each in shadows]
     roles = read_roles(roles_file) if roles_file is not None else None
     printer = Printer(format)
     failed: str | None = None
     with Feed(events_file) as feed, journal_troubles(), caplex.Engine(
             compiled, journal=journal, shadows=others, operators=roles, trust_operators=trust_operators, durability=durability,  # type: ignore[arg-type]
-            recorded=_recorded) as engine:
-        stream = Stream(engine, broker, tell=printer.keep)
+            recorded=_recorded, on_policy_change="keep_state" if watch else "refuse") as engine:
+        stream = Stream(engine, broker, tell=printer.keep, load=load)
         printer.flush()
-        watch = Watch()
+        clock = Watch()
+        files = Files(policy, engine) if watch else None
+
+        def before_each() -> None:
+            if files is not None and files.changed():
+                stream.reload_changed(policy, watch_as)
+
         try:
-            _feed(stream, feed, printer, watch, strict=strict)
+            _feed(stream, feed, printer, clock, before_each, strict=strict)
             if not feed.interrupted:
                 stream.finish()
         except BrokerFailed as error:
             failed = str(error)
         printer.flush()
-        summary = {**stream.tally.to_dict(engine, stream.run), "latency": watch.to_dict(), "interrupted": feed.interrupted}
-    watch.clear()
+        summary = {**stream.tally.to_dict(engine, stream.run), "latency": clock.to_dict(), "interrupted": feed.interrupted}
+    clock.clear()
     if summary_file is not None:
         import json
 
@@ -104,8 +124,9 @@ def _recorded(body: Mapping[str, Any]) -> Policy:
     return compile_recorded(body)
 
 
-def _feed(stream: Stream, feed: Feed, printer: Printer, watch: Watch, *, strict: bool) -> None:
+def _feed(stream: Stream, feed: Feed, printer: Printer, watch: Watch, before_each: Callable[[], None], *, strict: bool) -> None:
     for number, given in feed:
+        before_each()
         if isinstance(given, str):
             stream.tally.events += 1
             stream.refuse(feed.place(number), given)
@@ -178,7 +199,7 @@ class Printer:
             output.say("\n".join(summary_lines(summary)))
 
 
-_COLOURS = {"DENY": "31", "HOLD": "33", "MODIFY": "33", "ALLOW": "32", "trip": "1;31", "obligation": "35", "discrepancy": "36", "rejected": "33"}
+_COLOURS = {"DENY": "31", "HOLD": "33", "MODIFY": "33", "ALLOW": "32", "trip": "1;31", "obligation": "35", "discrepancy": "36", "rejected": "33", "activation": "35"}
 
 
 def _painted(kind: str, said: Mapping[str, Any]) -> str:
@@ -205,6 +226,10 @@ def line_of(kind: str, said: Mapping[str, Any]) -> str:
             text = f"OBLIGATION  {said['id']}  {said['do']}: {what}"
         case "discrepancy":
             text = f"DISCREPANCY  {said['message']}"
+        case "activation":
+            policy = said.get("policy")
+            name = f"{policy['name']} {policy['version']}, {policy['hash'][:19]}…, " if policy and said["status"] == "activated" else ""
+            text = f"POLICY {said['status'].upper()}  {name}" + (str(said["message"]) if "message" in said else f"by {said['by']}")
         case "rejected":
             text = f"REFUSED  {said['event']['id']}: {said['message']}"
         case _:

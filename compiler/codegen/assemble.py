@@ -176,6 +176,7 @@ class Assembler:
         return Plan(
             header=header(graph), schema=graph.schema, slots=tuple(graph.slots),
             folds={n: scope[f"slot_{n}"] for n, s in enumerate(graph.slots) if s.fold is not None},
+            by_symbol={n: graph.nodes[s.fold].payload.function for n, s in enumerate(graph.slots) if s.fold is not None and windows.by_symbol(graph, s.fold)},
             windows={number: window(number, kept) for number, kept in self._windows.items()},
             settings={name: setting(graph, name) for name in sorted(graph.settings)},
             rules=tuple(rule_plan(rule, find, text) for rule in graph.rules),

@@ -75,3 +75,18 @@ def _key(graph: RuleGraph, part: int) -> tuple[int, int | None] | None:
 def _reads(graph: RuleGraph, number: int) -> set[str]:
     """Where values under *number* come from."""
     return {graph.nodes[n].op for n in graph.reach(number)} & {"row", "slot", "fold", "size"}
+
+
+def by_symbol(graph: RuleGraph, number: int) -> bool:
+    """Can the fold under *number* be put together from what it comes to in each symbol? Over positions, reading nothing else.
+
+    A field that must be fresh is left to be read anew; prices are watched by whoever keeps the parts.
+    """
+    fold: Fold = graph.nodes[number].payload
+    if fold.section != "positions" or fold.function not in ("any", "all", "count", "sum") or fold.window is not None or fold.today:
+        return False
+    parts = [part for part in (fold.where, fold.body) if part is not None]
+    declared = graph.schema.sections["positions"].fields
+    names = {graph.nodes[n].payload[1] for n in graph.reach(*parts) if graph.nodes[n].op == "row"}
+    return all(_reads(graph, part) <= {"row"} for part in parts) and not any(
+        field.fresh_ns and not field.derived for name in names if (field := declared.get(name)) is not None)

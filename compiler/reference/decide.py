@@ -24,6 +24,7 @@ from caplex.runtime.ruling import (
     Verdict,
     Warned,
 )
+from caplex.runtime.switches import after_arming
 from caplex.runtime.values import ABSENT, UNLIMITED, Leaf, Unknown, floor_to, merge, unknown
 
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -363,13 +364,13 @@ class Decision(Judge):
                     yield Trip(standing.id, scope, "rule", index)
                     break
                 if isinstance(clause, ast.TripOnCount):
-                    count, amount = self._count_for(clause, verdict, reasons, violated, self.world.armed_since(standing.id, scope)), self.reader.value(clause.amount, self.n)
+                    count, amount = self._count_for(clause, verdict, reasons, violated, standing.id, scope), self.reader.value(clause.amount, self.n)
                     if isinstance(count, Fraction) and isinstance(amount, Fraction) and count >= amount:
                         yield Trip(standing.id, scope, "count", index, count, amount)
                         break
 
     def _count_for(
-        self, clause: ast.TripOnCount, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], since: Fraction | None,
+        self, clause: ast.TripOnCount, verdict: Verdict, reasons: tuple[Reason, ...], violated: list[Standing], switch: str, scope: Any,
     ) -> Any:
         """Matching violations or denials in the window since the switch was armed, this decision's own among them."""
         rules = [self.checked.references[reference.id] for reference in clause.rules]
@@ -385,8 +386,8 @@ class Decision(Judge):
         events = self.reader.window(section, self.reader.value(clause.window, self.n))
         if isinstance(events, Unknown):
             return events
-        count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events
-                    if since is None or event.cell("at") >= since)
+        events = after_arming(events, self.world.armed_since(switch, scope), self.world.armed_before(switch, scope, section.name))
+        count = sum(matches(*(cell if isinstance(cell := event.cell(name), str) else None for name in ("rule", "severity", "family"))) for event in events)
         if section.name == "violations":
             count += sum(matches(one.id, one.info.severity, one.info.stage) for one in violated if one.info)
         elif verdict is Verdict.DENY:

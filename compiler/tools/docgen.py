@@ -20,10 +20,11 @@ from caplex.compiler.diagnostics import catalogue
 from caplex.compiler.diagnostics.diagnostic import Code
 from caplex.compiler.semantics import builtins, schema
 from caplex.compiler.semantics.builtins import Derived
-from caplex.compiler.tools import words
+from caplex.compiler.tools import event_words, words
 from caplex.compiler.tools.pages import type_text
 from caplex.compiler.tools.reasons import REASONS
 from caplex.runtime.canonical import plain
+from caplex.runtime.engine import events as engine_events
 from caplex.runtime.layout import PLACES
 from caplex.runtime.schema import FieldSpec, Kind, SectionSpec
 
@@ -297,8 +298,58 @@ def reasons() -> str:
     )
 
 
+# ── events and outcomes ───────────────────────────────────────────────────────────────────────────────
+
+
+def events() -> str:
+    required, optional = engine_events.REQUIRED, engine_events.OPTIONAL
+    envelope = ("type", "at", "id", "venue_at", "tags")
+    named = [*envelope, *(name for kind in required for name in (*required[kind], *(optional[kind] or ())))]
+    fields = dict(told(named, event_words.FIELDS, "fields of events"))
+    parts = [table(("event", "what it says"), [(f"[`{kind}`](#{kind})", text) for kind, text in told(required, event_words.TYPES, "events")])]
+    for kind, needs in required.items():
+        more = optional[kind]
+        rows = [(f"`{name}`", "yes", fields[name]) for name in needs] + [(f"`{name}`", "", fields[name]) for name in more or ()]
+        parts += [f'<a id="{kind}"></a>', f"## {kind}", event_words.TYPES[kind]]
+        parts += [table(("field", "required", "meaning"), rows)] if rows else []
+        parts += ["Its other fields are those of that section; what they may be is in [facts](facts.md)."] if more is None else []
+    return page(
+        "Events",
+        "What an engine may be told, one JSON object each. How to bring them along: [keep state](../howto/keep-state.md) and\n"
+        "[run a stream](../howto/run-a-stream.md). What each does to the state: CAP-STATE, CAP-ROOM and CAP-LATCH in [the specification](../spec.md).",
+        "Every event has `type` and `at`, and may have these:",
+        table(("field", "meaning"), [(f"`{name}`", fields[name]) for name in envelope]),
+        "A field whose name begins with `x_` is nobody's. Any other that is not listed is an error, which names the nearest.\n"
+        "Numbers are decimals, best as texts: `\"10.5\"`. Times are RFC 3339: `2026-01-05T15:00:00Z`.",
+        *parts,
+    )
+
+
+def outcomes() -> str:
+    def listed(names: Iterable[str], texts: Mapping[str, str], what: str) -> list[tuple[str, str]]:
+        return [(f"`{name}`", text) for name, text in sorted(told(names, texts, what))]
+
+    return page(
+        "Outcomes",
+        "What `engine.apply(event)` returns, and the journal keeps: `caplex.outcome/1`. An intent gets a decision instead.",
+        table(("key", "meaning"), [(f"`{name}`", text) for name, text in event_words.PARTS.items()]),
+        "## Statuses",
+        table(("status", "meaning"), listed(event_words.statuses(), event_words.STATUSES, "statuses")),
+        "## Discrepancies",
+        "What a venue said does not fit what the engine knew. It was applied all the same, unless the meaning says otherwise.",
+        table(("problem", "meaning"), listed(event_words.said("flag"), event_words.PROBLEMS, "discrepancies")),
+        "## Refused acts",
+        "Why an operator's act counts for nothing. It is recorded all the same.",
+        table(("code", "meaning"), listed(event_words.said("Refusal"), event_words.REFUSALS, "refusals")),
+        "## Orders and reservations",
+        "Where an order may stand: " + ", ".join(f"`{status}`" for status in engine_events.STATUSES) + ".\n"
+        "Where a reservation stands: `held`, `working`, `unknown`, `spent`, `released` (CAP-ROOM-2).",
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "diagnostics.md": diagnostics, "facts.md": facts, "builtins.md": builtin_words, "commands.md": commands, "reasons.md": reasons,
+    "events.md": events, "outcomes.md": outcomes,
 }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from caplex.runtime.schema import Type
 
-Form = Literal["fact", "section", "word", "pack", "rule", "setting", "code", "reason", "policy"]
+Form = Literal["fact", "section", "word", "pack", "rule", "setting", "code", "reason", "event", "policy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def page_of(
 
     Args:
         subject: ``market.price``, ``account``, ``clamp``, ``stdlib.order_sanity``, ``stdlib.order_sanity.ORD-010``, ``CAP203``,
-            ``unknown-field``, ``SYS-002``, or the path of a policy.
-        part: Of a policy: the id of a rule, the name of a setting, or a fact, which is then told as this policy sees it.
+            ``unknown-field``, ``SYS-002``, an event of the engine, or the path of a policy.
+        part: Of ``event``: its type, also where a fact has that name. Of a policy: the id of a rule, the name of a setting, or a fact, which is then told as this policy sees it.
         settings: Values from outside, which move what the policy's pages show.
         mode: Instead of the mode of its header.
     Raises:
@@ -63,8 +63,8 @@ def page_of(
             return policy_page(subject, settings=settings, mode=mode)
         return part_page(subject, part, settings=settings, mode=mode)
     if part is not None:
-        return None
-    return _code(subject) or _reason(subject) or _pack(subject) or _fact(subject)
+        return _event(part) if subject == "event" else None
+    return _code(subject) or _reason(subject) or _pack(subject) or _fact(subject) or _event(subject)
 
 
 def is_policy(subject: str) -> bool:
@@ -109,6 +109,13 @@ def _reason(subject: str) -> Page | None:
 
     text = reason_page(subject)
     return None if text is None else Page(subject.upper(), "reason", text)
+
+
+def _event(subject: str) -> Page | None:
+    from caplex.compiler.tools.event_words import event_page
+
+    text = event_page(subject)
+    return None if text is None else Page(f"event {subject.lower()}", "event", text)
 
 
 def _pack(subject: str) -> Page | None:

@@ -20,18 +20,18 @@ REASONS: Final = (
      "Load the history from before the window, and say so in `complete_from`."),
     ("SYS-008", "switch unreadable", "The document has no `switches`, or a state is neither `armed` nor `tripped`. The switch is judged as tripped.",
      "Send `switches`; `{}` says that none is tripped."),
-    ("SYS-009", "journal", "The engine could not write its journal. A pure decision never gives it.",
-     "Make room, or mend the disk; nothing that was not recorded goes ahead."),
+    ("SYS-009", "journal", "The engine could not write its journal. Nothing is approved that is not written down, but the closing leg where the policy says `journal failure: closing continues`.",
+     "Make room, or mend the disk, and ask again: under the same id it is judged anew."),
     ("SYS-010", "not in effect", "`now` lies outside the policy's `effective` dates.",
      "Release a policy for today; what is held may go unless the header says `then deny all`."),
-    ("SYS-011", "id used for something else", "An intent came again under its id with other content. A pure decision never gives it.",
+    ("SYS-011", "id used for something else", "An intent came to the engine again under its id with other content. `errors` names the fields that differ; the first answer stands.",
      "Give every intent an id of its own."),
     ("SYS-012", "snapped", "Rounding down to what can be traded took something away, or a close asked for more than can be closed.",
      "Ask for multiples of the lot, within the instrument's minimum and maximum."),
     ("SYS-013", "currency", "A money or a price is in another currency than the policy's, and there is no rate.",
      "Send the pair in `fx`, as `{\"EURUSD\": {\"rate\": \"1.08\"}}`; the inverse pair does as well."),
-    ("SYS-014", "unreconciled", "The engine's book and the venue's differ. A pure decision never gives it.",
-     "Reconcile, then ask again."),
+    ("SYS-014", "unreconciled", "The engine's books and the venue's differ, or the account says `reconciled` and it is not true. Only closing goes ahead.",
+     "Find out why; reconcile with what the venue holds, adopt its side, or let an operator answer for it."),
 )
 
 

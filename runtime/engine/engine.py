@@ -13,20 +13,21 @@ from typing import Any, Literal, Self
 
 from caplex.runtime import signing
 from caplex.runtime.canonical import plain
-from caplex.runtime.clock import exact_instant, format_instant, from_datetime, parse_instant
+from caplex.runtime.clock import format_instant, from_datetime
 from caplex.runtime.decision import Decision, Told
-from caplex.runtime.engine import facts, intents
-from caplex.runtime.engine.events import Event
-from caplex.runtime.engine.machine import TTL, Machine, Step
-from caplex.runtime.engine.rebuilding import Rebuild, policy_of, policy_record
+from caplex.runtime.engine import activation, facts, intents
+from caplex.runtime.engine.events import Event, read_event
+from caplex.runtime.engine.keeping import Keeper
+from caplex.runtime.engine.machine import TTL
+from caplex.runtime.engine.persistence import Persistent
+from caplex.runtime.engine.rebuilding import policy_of, policy_record, record_at
 from caplex.runtime.engine.stamp import system_clock
 from caplex.runtime.errors import EventError, JournalError
-from caplex.runtime.journal import AT, Journal, JournalTrouble
+from caplex.runtime.journal import JournalTrouble
 from caplex.runtime.layout import pointer
 from caplex.runtime.policy import Policy
-from caplex.runtime.roles import Roles
+from caplex.runtime.roles import Refusal, Roles
 from caplex.runtime.venue import Snapshot
-from caplex.version import __version__
 
 What = Literal["decision", "tripped", "obligation", "released", "discrepancy"]
 
@@ -41,7 +42,7 @@ class Outcome(Told):
         return dict(self._data)
 
 
-class Engine:
+class Engine(Persistent):
     """Decides intents on a state that it keeps, and keeps that state through crashes.
 
     Args:
@@ -56,6 +57,8 @@ class Engine:
         shadows: Policies that decide beside this one, on the same facts, and spend nothing.
         recorded: Makes a policy from its record in the journal, `compiler.recorded.compile_recorded`: what happened under an
             earlier policy is folded under that one. Without it a journal of several policies is not gone on with.
+        store: An SQLite file that keeps memory small and opening quick; True: beside the journal, ``JOURNAL.db``. It may be
+            deleted at any time; one that cannot be used is left aside.
     Raises:
         JournalError: locked (retryable), damaged, of another policy, or not writable.
     """
@@ -65,7 +68,7 @@ class Engine:
         if_exists: Literal["resume", "fail"] = "resume", on_policy_change: Literal["refuse", "keep_state"] = "refuse",
         reservation_ttl: timedelta = TTL, late_events: Literal["accept"] = "accept", durability: Literal["each", "group", "os"] = "group",
         trust_operators: bool = False, operators: str | Path | Mapping[str, Any] | Roles | None = None,
-        recorded: Callable[[Mapping[str, Any]], Policy] | None = None,
+        recorded: Callable[[Mapping[str, Any]], Policy] | None = None, store: bool | str | Path | None = True,
     ) -> None:
         self._clock, self._path, self._durability = clock, Path(journal) if journal is not None else None, durability
         self._keep_state, self._recorded = on_policy_change == "keep_state", recorded
@@ -75,52 +78,19 @@ class Engine:
         if self._roles.hash is not None and not trust_operators:
             signing.require()  # now, and not when the first act comes in: what is recorded must not depend on the machine
         self._listeners: dict[str, list[Callable[[Any], None]]] = {}
-        self._degraded: str | None = None
         self._closed = False
-        self._journal: Journal | None = None
         self.policy = policy
-        self._machine = self._fresh()
+        super().__init__(_keeper(self._path, store))
         if self._path is not None:
             if if_exists == "fail" and self._path.exists() and self._path.stat().st_size:
                 raise JournalError(f"`{self._path}` is there already; `if_exists=\"resume\"` goes on with it")
             self._open()
 
-    # ── opening and closing ──────────────────────────────────────────────────────────────────────────
-
-    def _fresh(self, policy: Policy | None = None) -> Machine:
-        return Machine(policy or self.policy, roles=self._roles, ttl=self._ttl, trust=self._trust)
-
-    def _header(self) -> dict[str, Any]:
-        return {"policy": policy_of(self.policy), "engine": f"caplex {__version__}", "roles": self._roles.hash, "trust_operators": self._trust,
-                "reservation_ttl_ns": self._machine.ttl_ns}
-
-    def _terms(self) -> dict[str, Any]:
-        """What acts and reservations are judged by besides the policy; replay needs it, and public keys are public."""
-        return {"roles": self._roles.to_dict() if self._roles.hash is not None else None, "roles_hash": self._roles.hash,
-                "trust_operators": self._trust, "reservation_ttl_ns": str(self._ttl // timedelta(microseconds=1) * 1000)}
-
-    def _open(self) -> None:
-        assert self._path is not None
-        self._machine = self._fresh()
-        rebuilt = Rebuild(self)
-        self._journal = Journal.open(self._path, header=self._header(), durability=self._durability, on_record=rebuilt.take)
-        try:
-            if rebuilt.policy is None:  # new, or a crash came right after its first line
-                self._journal.append("policy", None, policy_record(self.policy))
-                self._journal.append("terms", None, self._terms())
-                self._journal.flush()
-            else:
-                rebuilt.finish()
-        except BaseException:
-            self._journal.close()
-            raise
-        self._degraded = None
-
     def close(self) -> None:
         """Write what is left and let the journal go."""
-        if not self._closed and self._journal is not None:
-            self._journal.close()
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,16 +109,16 @@ class Engine:
         event = self._intent(intent)
         if not self._recovered():
             return self._refuse(event)
-        beside = self._beside(event)
-        step = self._machine.step(event)
+        beside = self._asked(lambda: self._beside(event))
+        step = self._step(event, written=False)
         assert step.decision is not None
         told = step.told
         told["shadows"] = [self._shadow(policy, decision, told) for policy, decision in beside]
         try:
             self._write(event, step)
-        except JournalError as error:
-            self._degraded = str(error)
+        except JournalError:
             return self._refuse(event)
+        self._checkpoint_if_due()
         self._tell("decision", step.decision)
         self._announce(told)
         return step.decision
@@ -178,11 +148,11 @@ class Engine:
         read = self._machine.read(self._stamped(event))
         if not self._recovered():
             raise JournalError(f"the journal cannot be written ({self._degraded}); the event was not taken", retryable=True)
-        if self._journal is not None:
-            # What has happened is written before it is folded: then a failure leaves no trace.
-            self._write_event(read, subject)
-        step = self._machine.step(read, subject=subject)
+        # What has happened is written before it is folded: then a failure leaves no trace.
+        self._write_event(read, subject)
+        step = self._step(read, subject=subject, written=True)
         self._write_outcome(read, step)
+        self._checkpoint_if_due()
         self._announce(step.told)
         for decision in step.released:
             self._tell("released", decision)
@@ -213,7 +183,7 @@ class Engine:
 
     def _beside(self, event: Event) -> list[tuple[Policy, Decision]]:
         """What other policies say on the facts that the decision will see; they take no room and trip nothing."""
-        if not self._shadows or event.id in self._machine.state.seen:
+        if not self._shadows or self._machine.state.answered(event.id or "") is not None:
             return []
         machine, named, _, now = self._machine.ahead(event)
         return [(policy, policy.decide(facts.document(policy.plan, machine.state, named, now))) for policy in self._shadows]
@@ -223,58 +193,15 @@ class Engine:
         return {"policy": {"name": policy.name, "version": policy.version, "hash": policy.hash}, "verdict": decision.verdict.value,
                 "quantity": plain_quantity(decision), "decided_by": decision.decided_by, "flip": mine["verdict"] != decision.verdict.value}
 
-    # ── writing ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _write(self, event: Event, step: Step) -> None:
-        if self._journal is None:
-            return
-        at = event.data["at"]
-        self._journal.append("event", _at(at), dict(event.data))
-        self._journal.append("decision", _at(at), step.told)
-        self._journal.flush()
-
-    def _write_answer(self, event: Event, step: Step) -> None:
-        assert self._journal is not None
-        self._journal.append("decision", _at(event.data["at"]), step.told)
-        self._journal.flush()
-
-    def _write_event(self, event: Event, subject: str | None) -> None:
-        assert self._journal is not None
-        body = dict(event.data) if subject is None else {**event.data, "x_subject": subject}
-        try:
-            self._journal.append("event", _at(event.data["at"]), body)
-            self._journal.flush()
-        except JournalTrouble as error:
-            self._degraded = str(error)
-            raise JournalError(f"{error}; the event was not taken", retryable=True) from None
-
-    def _write_outcome(self, event: Event, step: Step) -> None:
-        """Only what says more than that the event was taken. It follows from the event, so that losing it loses nothing."""
-        told = step.told
-        if self._journal is None or (told["status"] == "applied" and not any(
-                told.get(name) for name in ("tripped", "rearmed", "obligations", "reservations", "discrepancies", "warnings", "released", "by"))):
-            return
-        try:
-            self._journal.append("outcome", _at(event.data["at"]), told)
-            self._journal.flush()
-        except JournalTrouble as error:
-            self._degraded = str(error)
-
-    def _recovered(self) -> bool:
-        """Whether records can be written; after a failure the state is rebuilt from what was."""
-        if self._degraded is None:
-            return True
-        if self._journal is not None:
-            self._journal.close()
-        try:
-            self._open()
-        except (JournalError, OSError) as error:
-            self._degraded = str(error)
-            return False
-        return True
+    # ── telling ──────────────────────────────────────────────────────────────────────────────────────
 
     def _refuse(self, event: Event) -> Decision:
-        """Nothing is approved that cannot be written down."""
+        """Nothing is approved that cannot be written down, but what closes where the policy says so."""
+        closed = self._closing(event)
+        if closed is not None:
+            self._tell("decision", closed)
+            self._announce(closed.to_dict())
+            return closed
         return Decision.from_dict(intents.refusal(self._machine, event, "SYS-009"))
 
     def _announce(self, told: Mapping[str, Any]) -> None:
@@ -302,7 +229,7 @@ class Engine:
 
     def decision(self, id: str) -> Decision | None:
         """The last answer to the intent *id*, or the decision *id*; None if it is not known (any more)."""
-        seen = self._machine.state.seen.get(id) or next((each for each in self._machine.state.seen.values() if each.decision_id == id), None)
+        seen = self._asked(lambda: self._machine.state.answered(id) or self._machine.state.decided(id))
         return None if seen is None else Decision.from_dict(seen.told)
 
     @property
@@ -337,39 +264,73 @@ class Engine:
         state = self._machine.state
         last = format_instant(state.now_ns) if state.seq else None
         return Told({"ready": not self._closed and self._degraded is None, "journal_ok": self._degraded is None, "last_event": last, "seq": state.seq,
-                     "degraded_because": self._degraded,
+                     "degraded_because": self._degraded, "store": self._keeper.trouble,
                      "unreconciled": {name: held.unreconciled for name, held in state.accounts.items() if held.unreconciled}})
 
     @property
     def digest(self) -> str:
         """A hash of the state: two engines that saw the same have the same."""
-        return self._machine.digest()
+        return self._asked(lambda: self._machine.digest())
 
     # ── policies ─────────────────────────────────────────────────────────────────────────────────────
 
-    def activate(self, policy: Policy, *, by: str, approved_by: Sequence[str] = (), at: str | None = None) -> Outcome:
+    def activate(
+        self, policy: Policy, *, by: str, approved_by: Sequence[str] = (), at: str | None = None, signature: str | None = None,
+        expires_at: str | None = None, subject: str | None = None, act: Mapping[str, Any] | None = None,
+    ) -> Outcome:
         """*policy* decides from the next intent on; windows, latches, reservations and high-water marks stay.
 
+        Args:
+            by: Somebody with the role that the present policy names as its owner; *signature* is theirs over `activation.act_of`,
+                or *subject* who the caller has authenticated. Engines that trust operators ask for neither.
+            act: The event as it came, in the place of one that is made here.
         Raises:
-            EventError: a tripped switch or a pending approval would disappear, or the currency would change.
+            EventError: the act is not the owner's, a tripped switch or a pending approval would disappear, or the currency would
+                change. The refusal is noted in the journal; the present policy stays.
+            JournalError: it could not be written; the present policy stays.
         """
-        complaints = self._machine.activation(policy)
-        if complaints:
-            raise EventError("the policy cannot take over: " + "; ".join(complaints))
-        at = at or format_instant(from_datetime(self._clock()))
-        body = {"type": "policy", "act": "activate", "at": at, "by": by, "approved_by": list(approved_by), **policy_record(policy)}
-        if self._journal is not None:
-            self._journal.append("policy", _at(at), body)
-            self._journal.flush()
-        self._machine.activate(policy)
+        at = at or (str(act["at"]) if act is not None else format_instant(from_datetime(self._clock())))
+        event = read_event(act if act is not None else activation.act_of(
+            policy, by=by, at=at, approved_by=approved_by, expires_at=expires_at, subject=subject, signature=signature))
+        if not self._recovered():
+            raise JournalError(f"the journal cannot be written ({self._degraded}); the policy did not take over", retryable=True)
+        found = activation.authorised(self._machine, policy, event.data, subject)
+        if not isinstance(found, Refusal):
+            complaints = self._machine.activation(policy)
+            found = Refusal("in_the_way", "; ".join(complaints)) if complaints else found
+        if isinstance(found, Refusal):
+            self.refuse_activation(event.data, found, policy)
+            raise EventError(f"the policy cannot take over: {found.sentence}")
+        body = {**{name: event.data.get(name) for name in ("type", "act", "at", "approved_by")}, "by": found.by, "how": found.how,
+                "event": dict(event.data), **policy_record(policy)}
+        self._record("policy", record_at(event), body)
+        self._machine.activate(policy, event.data)
         self.policy = policy
-        return Outcome({"schema": "caplex.outcome/1", "seq": self._machine.state.seq, "event": {"type": "policy", "id": None}, "at": at, "status": "applied",
-                        "tripped": [], "obligations": [], "reservations": [], "discrepancies": [], "warnings": []})
+        self._checkpoint()
+        return Outcome({"schema": "caplex.outcome/1", "seq": self._machine.state.seq, "event": {"type": "policy", "id": event.id}, "at": event.data["at"],
+                        "status": "applied", "tripped": [], "obligations": [], "reservations": [], "discrepancies": [], "warnings": [],
+                        "by": found.by, "how": found.how})
+
+    def refuse_activation(self, act: Mapping[str, Any], refused: Refusal, policy: Policy | None = None) -> None:
+        """Note in the journal that a policy did not take over, and why. Raises JournalError."""
+        self._record("note", record_at(read_event(act)), {
+            "note": activation.REFUSED, "event": dict(act), "policy": policy_of(policy) if policy is not None else None, **refused.to_dict()})
+
+    def _record(self, kind: str, at: str, body: Mapping[str, Any]) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(kind, at, body, later=True)
+            self._journal.flush()
+        except JournalTrouble as error:
+            self._degraded = str(error)
+            raise JournalError(f"{error}; nothing was changed", retryable=True) from None
 
 
-def _at(text: str) -> str:
-    """The time of a record has one form; RFC 3339 allows events a few more."""
-    return text if AT.fullmatch(text) else exact_instant(parse_instant(text))
+def _keeper(journal: Path | None, store: bool | str | Path | None) -> Keeper:
+    if journal is None or store is None or store is False:
+        return Keeper(None)
+    return Keeper(journal.with_name(f"{journal.name}.db")) if store is True else Keeper(Path(store), strict=True)
 
 
 def plain_quantity(decision: Decision) -> str:

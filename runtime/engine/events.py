@@ -6,7 +6,7 @@ here where it cannot be read at all. A refused event has left no trace.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Final
@@ -44,7 +44,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...] | None]] = {
     "stop": ("account", "venue", "strategy", "pnl", "order_id"), "result": ("account", "venue", "strategy", "symbol", "pnl", "reached_exchange", "intent_id"),
     "history": ("account", "events"), "obligation": ("by", "because"),
     "operator": ("target", "request_id", "by", "reason", "ticket", "expires_at", "signature", "subject", "role"),
-    "policy": ("hash", "settings_hash", "version", "by", "approved_by", "state", "signature"), "decline": ("by", "because", "signature", "subject", "expires_at"),
+    "policy": ("path", "hash", "settings_hash", "version", "by", "approved_by", "state", "expires_at", "subject", "signature"), "decline": ("by", "because", "signature", "subject", "expires_at"),
     "reconcile": ("positions", "orders", "equity", "adopt", "cursor", "venue"), "release": ("because",),
 }
 """None: whatever the facts of that section may hold; the schema of the policy says."""
@@ -59,7 +59,7 @@ _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 _TEXTS_OF_AN_INTENT: Final = ("id", "account", "venue", "symbol", "strategy", "order_id", "intent_id")
 _TEXTS: Final = (*_TEXTS_OF_AN_INTENT, "client_order_id", "new_order_id", "corrects", "pair", "name", "key", "position_side", "oco", "obligation_id",
-                 "hold_id", "request_id")
+                 "hold_id", "request_id", "path")
 _COUNTS: Final = frozenset({"quantity", "filled_quantity", "leaves_quantity", "canceled_quantity"})
 _ROWS: Final = frozenset({"events", "positions", "orders"})
 _ROW_NEEDS: Final = {"events": (("type", "at"), ""), "positions": (("symbol",), "quantity"), "orders": (("id",), "leaves_quantity")}
@@ -73,6 +73,7 @@ class Event:
     id: str | None
     at_ns: int
     data: Mapping[str, Any]
+    _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)  # once it was asked for
 
     def text(self, name: str) -> str | None:
         value = self.data.get(name)
@@ -86,7 +87,9 @@ class Event:
     @property
     def hash(self) -> str:
         """Of the content without `at`, which says when it was heard, and not what."""
-        return sha256({name: value for name, value in self.data.items() if name != "at"})
+        if not self._hash:
+            self._hash.append(sha256({name: value for name, value in self.data.items() if name != "at"}))
+        return self._hash[0]
 
 
 def read_event(given: Mapping[str, Any]) -> Event:

@@ -31,7 +31,7 @@ def document(plan: Plan, state: State, intent: Mapping[str, Any], now: int) -> d
         "venues": dict(state.venues), "strategies": dict(state.strategies),
         "inputs": inputs(plan.schema, state),
         "history": _history(state, account, held), "counters": dict(state.counters),
-        "switches": [switch_row(latch) for latch in state.latches.values()],
+        "switches": [switch_row(latch, account) for latch in state.latches.values()],
     }
     if "fx" in sections and state.fx:
         found["fx"] = dict(state.fx)
@@ -117,10 +117,13 @@ def _history(state: State, account: str, held: Account | None) -> dict[str, Any]
     return found
 
 
-def switch_row(latch: Latch) -> dict[str, Any]:
+def switch_row(latch: Latch, account: str) -> dict[str, Any]:
+    """The switch, as a decision of *account* reads it."""
     found: dict[str, Any] = {"id": latch.switch, "scope": dict(latch.scope), "state": "tripped" if latch.tripped else "armed"}
     if latch.since_ns is not None:
         found["since"] = exact_instant(latch.since_ns)
+    if not latch.tripped and latch.before.get(account):
+        found["before"] = dict(latch.before[account])
     if latch.confirming:
         # A decision counts what it sees as a reading; here that one has been counted when its event came.
         found["confirming"] = {str(clause): {"readings": max(readings - 1, 0), "since": exact_instant(since)}

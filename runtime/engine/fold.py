@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from heapq import heappop
 from typing import Any, Final
 
 from caplex.runtime.canonical import plain
@@ -103,8 +104,10 @@ def advance(plan: Plan, state: State, account: str, now: int, applied: Applied) 
         _new_day(held)
         applied.sections |= {"account"}
     held.day_ns = start if held.day_ns is None else max(held.day_ns, start)
-    for order in list(state.flowing(account)):
-        if order.status == "reserved" and order.expires_ns is not None and now >= order.expires_ns:
+    lapses = state.lapses.get(account, [])
+    while lapses and now >= lapses[0][0]:
+        order = state.orders.get(heappop(lapses)[1])
+        if order is not None and order.account == account and order.status == "reserved" and order.expires_ns is not None and now >= order.expires_ns:
             trades.close(state, order, "expired", applied)
     transfers.lapse(held, now, applied)
     for section, events in state.histories.get(account, {}).items():

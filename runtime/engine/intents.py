@@ -10,11 +10,12 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import plain, sha256
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import fold, live, trades, transfers
+from caplex.runtime.engine import fold, live, quick, trades, transfers
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.state import Order, Past, Seen
 from caplex.runtime.messages import default_message
+from caplex.runtime.roles import Refusal
 from caplex.runtime.ruling import Reason, Ruling, Trip, Verdict
 from caplex.runtime.texts import plain_value
 from caplex.version import __version__
@@ -93,7 +94,10 @@ def decide(machine: Machine, intent: Mapping[str, Any], account: str, now: int, 
     bound = live.bind(machine.policy, machine.state, machine.desk, intent, account, now, machine.chain)
     if approved:
         bound.approved, bound.ints = approved, None
-    return Decision.from_ruling(bound, *machine.policy.judge(bound))
+    if machine.unwritten:
+        bound.unwritten, bound.ints = True, None
+    kept = quick.decide(machine.policy.plan, bound) if machine.desk.plain and not machine.unwritten else None
+    return kept if kept is not None else Decision.from_ruling(bound, *machine.policy.judge(bound))
 
 
 def record(
@@ -228,7 +232,7 @@ def forget(machine: Machine, now: int) -> None:
     waiting = {hold.intent_id for hold in state.holds.values() if hold.ended is None and not hold.expired(state.now_ns)}
     for name, seen in old:
         order = state.find_order(None, None, name)
-        if name in waiting or (order is not None and order.flows):
+        if name in waiting or (order is not None and order.flows) or transfers.find(state, name) is not None:
             state.answer(name, replace(seen, kept_ns=state.asked_ns))
         else:
             state.forget(name)
@@ -238,8 +242,8 @@ def repeated(machine: Machine, event: Event, before: Seen, now: int) -> dict[str
     """The same answer, spent once. A trip since then has made an approval unusable, and a hold that is over is a denial."""
     told = {**before.told, "repeat_of": before.decision_id}
     if told["verdict"] == "HOLD":
-        hold = machine.state.holds.get(told["hold"]["id"])
-        ended = holds.over(hold, now) if hold is not None else holds.Refusal("hold_forgotten", "nobody waits for an approval of it any more")
+        hold = machine.state.hold(told["hold"]["id"])
+        ended = holds.over(hold, now) if hold is not None else Refusal("hold_forgotten", "nobody waits for an approval of it any more")
         return told if ended is None else _denied(told, ended)
     if told["verdict"] in ("ALLOW", "MODIFY"):
         order = machine.state.find_order(None, None, event.id)
@@ -252,7 +256,7 @@ def repeated(machine: Machine, event: Event, before: Seen, now: int) -> dict[str
     return told
 
 
-def _denied(told: dict[str, Any], ended: holds.Refusal) -> dict[str, Any]:
+def _denied(told: dict[str, Any], ended: Refusal) -> dict[str, Any]:
     """The answer to an intent whose hold has ended without letting it through."""
     reasons = [{**each, "effect": "deny", "permitted": "0", "message": f"{each['message']}; {ended.sentence}"} if each["effect"] == "hold" else each
                for each in told["reasons"]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import product
+from itertools import product, takewhile
 from typing import Any, Final
 
 from caplex.runtime import rearming
@@ -232,9 +232,19 @@ class Latches:
         self._rebase(rule, "rearm", bound, dict(latch.scope).get("account"))
         people = [approval.by for approval in latch.request.approvals] if latch.request is not None else []
         latch.tripped, latch.since_ns, latch.cause, latch.by_event, latch.by_decision = False, now, None, event, None
-        latch.confirming = {}
+        latch.confirming, latch.before = {}, self._at(now)
         self.rearmed.append({"switch": rule.id, "scope": dict(latch.scope), "at": format_instant(now), "by": people})
         self._judge_one(rule, latch.scope, self.bound(dict(latch.scope), now), now, event, moved=True)
+
+    def _at(self, now: int) -> dict[str, dict[str, int]]:
+        """How many denials and violations of each account are of *now* itself."""
+        found: dict[str, dict[str, int]] = {}
+        for account, each in self.state.histories.items():
+            for section in ("denials", "violations"):
+                count = sum(1 for _ in takewhile(lambda past: past.at_ns == now, reversed(each.get(section, ()))))
+                if count:
+                    found.setdefault(account, {})[section] = count
+        return found
 
     def _rebase(self, rule: RulePlan, on: str, bound: Bound, account: str | None) -> None:
         """Set what the policy says anew. A value that cannot be read leaves it as it was, and the trip will be judged on that."""

@@ -30,6 +30,8 @@ class Part:
     commits: bool = False
     usable: bool = True
     stamp_ns: int | None = None
+    folds: tuple[Any, ...] = ()
+    """What the policy's own aggregates over positions come to in this symbol."""
 
 
 NOTHING: Final = Part()
@@ -48,6 +50,8 @@ class Ledger:
     holding: int = 0
     committed: int = 0
     unusable: int = 0
+    folds: dict[int, Fraction] = field(default_factory=dict)
+    """By number in `Part.folds`: a sum, or in how many symbols it does not hold, or holds; see `tally`."""
     taken_ns: int = -(2**63)
     """When the totals were last taken: at an earlier time prices in them might be from the future."""
     _stamps: list[tuple[int, str]] = field(default_factory=list)
@@ -70,10 +74,18 @@ class Ledger:
         self.holding += part.holds - before.holds
         self.committed += part.commits - before.commits
         self.unusable += before.usable - part.usable
+        for sign, folds in ((1, part.folds), (-1, before.folds)):
+            for number, value in enumerate(folds):
+                self.folds[number] = self.folds.get(number, ZERO) + sign * value
         if part.stamp_ns is not None and part.stamp_ns != before.stamp_ns:
             heappush(self._stamps, (part.stamp_ns, symbol))
             if len(self._stamps) > 64 + 4 * len(self.parts):  # quotes come faster than decisions
                 self._stamps = sorted((each.stamp_ns, name) for name, each in self.parts.items() if each.stamp_ns is not None)
+
+    def tally(self, number: int, function: str) -> Any:
+        """The whole of an aggregate over positions."""
+        total = self.folds.get(number, ZERO)
+        return total == 0 if function == "all" else total > 0 if function == "any" else total
 
     def oldest_ns(self) -> int | None:
         """The oldest stamp of a price that the totals rest on."""
@@ -85,8 +97,13 @@ class Ledger:
         return None
 
 
-def part_of(found: list[Exposure], stamp_ns: int | None, *, usable: bool) -> Part:
-    """What the exposures of one symbol add up to."""
+def fold_part(function: str, value: Any) -> Any:
+    """What the aggregate adds to the whole, from its *value* in one symbol."""
+    return value if isinstance(value, Unknown) else Fraction(value is False) if function == "all" else Fraction(value)
+
+
+def part_of(found: list[Exposure], stamp_ns: int | None, folds: tuple[Any, ...] = (), *, usable: bool) -> Part:
+    """What the exposures of one symbol add up to, and its *folds*, which come ready."""
     gross: Any = ZERO
     up: Any = ZERO
     down: Any = ZERO
@@ -104,6 +121,6 @@ def part_of(found: list[Exposure], stamp_ns: int | None, *, usable: bool) -> Par
         commits = commits or each.quantity != 0 or each.buys != 0 or each.sells != 0
     if not commits:
         return NOTHING
-    if not usable or any(isinstance(value, Unknown) for value in (gross, up, down, held_gross, held_net)):
+    if not usable or any(isinstance(value, Unknown) for value in (gross, up, down, held_gross, held_net, *folds)):
         return Part(holds=holds, commits=commits, usable=False)
-    return Part(gross, up, down, held_gross, held_net, holds, commits, stamp_ns=stamp_ns)
+    return Part(gross, up, down, held_gross, held_net, holds, commits, stamp_ns=stamp_ns, folds=folds)

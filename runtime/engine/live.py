@@ -14,8 +14,9 @@ from caplex.runtime.bind import Bound
 from caplex.runtime.book import Book, exposures
 from caplex.runtime.clock import NotATime, exact_instant, parse_instant
 from caplex.runtime.engine import facts
-from caplex.runtime.engine.ledger import Ledger, part_of
-from caplex.runtime.engine.state import Past, State
+from caplex.runtime.engine.ledger import Ledger, fold_part, part_of
+from caplex.runtime.engine.quick import is_plain
+from caplex.runtime.engine.state import Order, Past, State
 from caplex.runtime.engine.windows import NOBODY, Windows
 from caplex.runtime.facts import Facts, World
 from caplex.runtime.layout import EVENT_TYPES, PLACES, Entry, Layout, pointer
@@ -27,6 +28,7 @@ from caplex.runtime.switches import Switches
 from caplex.runtime.values import Unknown, merge, unknown
 
 ZERO = Fraction(0)
+_MOST_ORDERS = 10_000
 _RARE = ("strategy", "venue", "fx", "session")
 
 
@@ -51,7 +53,8 @@ class Desk:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.ledgers: dict[str, Ledger] = {}
-        self.windows = Windows()
+        self.windows, self.plain = Windows(), is_plain(plan)
+        self.orders: dict[str, tuple[Order, Entry, dict[str, Any]]] = {}
         self._laid: dict[str, tuple[Any, Layout]] = {}
         price = plan.schema.field("market", "price")
         self.fresh_ns = price.fresh_ns if price is not None else 0
@@ -95,7 +98,9 @@ class Desk:
             stamps.append(stamp)
         found = exposures(positions, orders, lambda row: world.unit_value(symbol, row.entry.keys.get("venue")))
         known = [stamp for stamp in stamps if stamp is not None]
-        ledger.put(symbol, part_of(found, min(known) if known and self.fresh_ns else None, usable=usable))
+        here = _OneSymbol(world, positions)
+        folds = tuple(fold_part(function, self.plan.folds[number](here, ())) for number, function in self.plan.by_symbol.items()) if usable else ()
+        ledger.put(symbol, part_of(found, min(known) if known and self.fresh_ns else None, folds, usable=usable))
 
     def is_sound(self, ledger: Ledger, now: int) -> bool:
         """May the totals be used: is every price in them usable still?"""
@@ -123,22 +128,37 @@ def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], ac
     return bound
 
 
+class _OneSymbol:
+    """A world with the positions of one symbol, for aggregates that are put together symbol by symbol."""
+
+    __slots__ = ("_rows", "schema")
+
+    def __init__(self, world: LiveWorld, rows: list[Row]) -> None:
+        self.schema, self._rows = world.schema, rows
+
+    def rows(self, section: str) -> list[Row]:
+        return self._rows
+
+
 class LiveBound(Bound):
-    """Readings on the state: aggregates over histories come from running counts, where there are any."""
+    """Readings on the state: aggregates over histories and positions come from running totals, where there are any."""
 
     __slots__ = ()
     world: LiveWorld
+    _book: LiveBook
 
     def _fill(self, number: int, spec: SlotSpec) -> Any:
+        if spec.kind == "fold" and (function := self.plan.by_symbol.get(number)) is not None and (ledger := self._book._ledger) is not None:
+            return ledger.tally(list(self.plan.by_symbol).index(number), function)
         if spec.kind == "fold" and (kept := self.plan.windows.get(number)) is not None:
             value = self.world.desk.windows.value(self.world, kept, number, self.slots)
             if value is not NOBODY:
                 return value
         return super()._fill(number, spec)
 
-    def tally(self, events: str, window: Any, since: Fraction | None, matches: Callable[..., bool]) -> Any:
-        value = self.world.desk.windows.tally(self.world, events, window, since, matches)
-        return super().tally(events, window, since, matches) if value is NOBODY else value
+    def tally(self, events: str, window: Any, since: Fraction | None, before: int, matches: Callable[..., bool]) -> Any:
+        value = NOBODY if before else self.world.desk.windows.tally(self.world, events, window, since, matches)
+        return super().tally(events, window, since, before, matches) if value is NOBODY else value
 
 
 class LiveWorld(World):
@@ -146,6 +166,8 @@ class LiveWorld(World):
 
     def __init__(self, plan: Plan, state: State, desk: Desk, document: Mapping[str, Any], account: str) -> None:
         header = plan.header
+        self._claims: dict[str, Any] = {}
+        self._mine: dict[str, list[Row] | Unknown] = {}
         super().__init__(plan.schema, document, currency=header.currency, timezone=header.timezone, day_start_ns=header.day_start_ns)
         self.state, self.desk, self.account_name = state, desk, account
         held = state.accounts.get(account)
@@ -153,7 +175,7 @@ class LiveWorld(World):
         self._layout.counters = state.counters
         self._layout.history = {"events": []}
         self._layout.tables = _Tables(self, self._layout.tables)
-        self._switches = Switches([facts.switch_row(latch) for latch in state.latches.values()], self.claim)
+        self._switches = Switches([facts.switch_row(latch, account) for latch in state.latches.values()], self.claim)
         self._own_rows: dict[tuple[str, str], list[Row]] = {}
 
     # ── rows by key ──────────────────────────────────────────────────────────────────────────────────
@@ -164,15 +186,39 @@ class LiveWorld(World):
         if known is None:
             spec, account = self.schema.sections[section], self.account_name
             if section == "orders":
-                known = [Row(self, spec, Entry(facts.order_row(order), pointer("orders", order.id), _keys(
-                    (order.account, order.venue, order.symbol, order.position_side)))) for order in self.state.working.get(account, {}).get(symbol, {}).values()]
+                known = [self._order_row(spec, order) for order in self.state.working.get(account, {}).get(symbol, {}).values()]
             else:
                 known = [Row(self, spec, Entry(facts.position_row(key, row), pointer("positions", symbol), _keys(key)))
                          for key, row in self.state.held.get(account, {}).get(symbol, {}).items()]
             self._own_rows[section, symbol] = known
         return known
 
+    def _order_row(self, spec: SectionSpec, order: Order) -> Row:
+        """An order in flight; as nobody changes it in place, its row is told once."""
+        kept = self.desk.orders.get(order.id)
+        if kept is None or kept[0] is not order:
+            if len(self.desk.orders) >= _MOST_ORDERS:
+                self.desk.orders.clear()
+            entry = Entry(facts.order_row(order), pointer("orders", order.id), _keys((order.account, order.venue, order.symbol, order.position_side)))
+            kept = self.desk.orders[order.id] = order, entry, {}
+        row = Row(self, spec, kept[1])
+        # What does not depend on the time, nor on a rate, is read once too.
+        if not kept[2]:
+            kept[2].update(_timeless(row))
+        row._cells.update(kept[2])
+        return row
+
+    def claim(self, dimension: str) -> Any:
+        if dimension not in self._claims:
+            self._claims[dimension] = super().claim(dimension)
+        return self._claims[dimension]
+
     def mine(self, section: str) -> list[Row] | Unknown:
+        if section not in self._mine:
+            self._mine[section] = self._find_mine(section)
+        return self._mine[section]
+
+    def _find_mine(self, section: str) -> list[Row] | Unknown:
         account, symbol = self.claim("account"), self.claim("symbol")
         if isinstance(account, Unknown):
             return account
@@ -222,6 +268,13 @@ class LiveWorld(World):
         row = Row(self, self.schema.sections[section], Entry(past.row, "/history/events", keys))
         row._cells["at"] = Fraction(past.at_ns)
         return row
+
+
+def _timeless(row: Row) -> dict[str, Any]:
+    """What is asked of every order in flight, where no stamp can make it too old."""
+    fields = row.section.fields
+    return {name: row.cell(name) for name in ("side", "leaves_quantity", "oco", "status")
+            if name in fields and not fields[name].fresh_ns and row.entry.data.get("as_of") is None}
 
 
 class _Quoted(dict[str, list[Row]]):

@@ -15,7 +15,7 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import sha256, sha256_bytes
 from caplex.runtime.clock import format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import admission, facts, fold, intents
+from caplex.runtime.engine import activation, admission, facts, fold, intents
 from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.live import Desk
@@ -57,6 +57,7 @@ class Machine:
         self.policy, self.roles, self.trust = policy, roles or Roles(), trust
         self.ttl_ns = ttl // timedelta(microseconds=1) * 1000
         self.state = State()
+        self.unwritten = False  # the journal cannot be written, and closing continues
         self.desk = Desk(policy.plan)
         self.chain = sha256(["caplex.chain/1", policy.hash, policy.settings_hash])
 
@@ -103,7 +104,7 @@ class Machine:
         """The event, if it can be taken at all. Raises EventError, and then nothing has changed."""
         event = read_event(given)
         if event.type == "policy":
-            raise EventError("policy: a policy is activated by the host, `engine.activate(policy)`, and not by an event")
+            raise EventError("policy: a policy is activated by the host, `engine.activate(policy)`, or by a line of `caplex run` that names its /path")
         if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
             raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36")
         return admission.admit(self.policy.plan.schema, event)
@@ -164,7 +165,7 @@ class Machine:
     def _operator(self, event: Event, subject: str | None) -> Step:
         """An act of a person: believed, or refused and recorded all the same."""
         now = max(self.state.now_ns, event.at_ns)
-        before = self.state.event_ids.get(("operator", event.id)) if event.id is not None else None
+        before = self.state.known_event(("operator", event.id)) if event.id is not None else None
         if before == event.hash:
             return self._outcome(event, None, status="repeat")
         act = self.roles.authenticate(event.data, subject=subject, trust=self.trust, now_ns=now)
@@ -270,11 +271,12 @@ class Machine:
             complaints.append(f"the currency would change from {self.policy.plan.header.currency} to {policy.plan.header.currency}")
         return complaints
 
-    def activate(self, policy: Policy) -> None:
-        """*policy* decides from here on. Windows, latches, reservations and high-water marks stay.
+    def activate(self, policy: Policy, act: Mapping[str, Any] | None = None) -> None:
+        """*policy* decides from here on, because of *act*. Windows, latches, reservations and high-water marks stay.
 
         What the policy before had no use for was thrown away: a window that would need it is unevaluable until it has filled.
         """
+        activation.remember(self, act or {})
         for held in self.state.accounts.values():
             if held.complete_from_ns is not None:
                 held.complete_from_ns = max([held.complete_from_ns, *_thrown_away(self.policy, policy, held.last_ns)])

@@ -2,44 +2,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from caplex.runtime.clock import exact_instant, parse_instant
+from caplex.runtime.engine import unwritten
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.keeping import Keeper
+from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.machine import Step
+from caplex.runtime.engine.store import Mark
 from caplex.runtime.errors import JournalError
-from caplex.runtime.journal import Record
+from caplex.runtime.journal import AT, Journal, Record
 from caplex.runtime.policy import Policy
 
 if TYPE_CHECKING:
-    from caplex.runtime.engine.engine import Engine
+    from caplex.runtime.engine.persistence import Persistent
 
 
 class Rebuild:
-    """The fold of a journal that was there: events are taken again, in the order in which they were written."""
+    """The fold of a journal that was there: events are taken again, in the order in which they were written.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine, self.records = engine, 0
+    Where the store names a record, the fold begins behind it. Attributes:
+        machine: What the journal comes to.
+    """
+
+    def __init__(self, engine: Persistent, keeper: Keeper) -> None:
+        self.engine, self.keeper, self.machine = engine, keeper, engine._fresh()
         self.policy: dict[str, Any] | None = None
         self.foreign = False
         self.terms: Mapping[str, Any] | None = None
         self.last: tuple[Event, Step] | None = None  # an event whose answer has not been met yet
+        self._journal = ""
+        self._mark: Mark | None = None  # what is before it is not folded
+        self._before: tuple[int, str] = (-1, "")
+
+    @property
+    def empty(self) -> bool:
+        """No record has come."""
+        return self._before[0] < 0
 
     def take(self, record: Record) -> None:
         """One record on the way to the end of the file."""
-        self.records += 1
-        machine = self.engine._machine
+        if record.seq == 0:
+            self._journal = record.body["journal"]
+            self.keeper.open(self._journal)
+            self._mark = self.keeper.mark
         if record.kind == "policy":
             self._era(record.body)
         elif record.kind == "terms":
             self.terms = record.body
-            machine.under(record.body)
-        elif record.kind == "event":
+            self.machine.under(record.body)
+        elif self._mark is None:
+            self._fold(record)
+        if self._mark is not None and record.seq >= self._mark.seq:
+            self._restore(record)
+        self._before = record.seq, record.hash
+
+    def _fold(self, record: Record) -> None:
+        if record.kind == "event":
+            if self.keeper.due(self._before[0]):  # here, and not behind an event whose answer may be missing
+                self.keeper.checkpoint(self.machine, self._journal, *self._before)
             body = dict(record.body)
             subject = body.pop("x_subject", None)
-            event = machine.read(body)
-            self.last = event, machine.step(event, subject=subject)
+            event = self.machine.read(body)
+            self.last = event, self.machine.step(event, subject=subject)
         elif record.kind in ("decision", "outcome"):
             self.last = None
+        elif record.kind == "note" and record.body.get("note") == unwritten.NOTE:
+            unwritten.fold(self.machine, record.body)
+
+    def _restore(self, record: Record) -> None:
+        mark, self._mark = self._mark, None
+        assert mark is not None
+        state = self.keeper.restore(self.machine) if (record.seq, record.hash) == (mark.seq, mark.hash) else None
+        if state is None:
+            raise Unmet
+        self.machine.state, self.machine.chain, self.machine.desk = state, mark.chain, Desk(self.machine.policy.plan)
 
     def _era(self, body: Mapping[str, Any]) -> None:
         """From here on the journal was written under the policy of *body*: what happened then is folded under that one."""
@@ -57,34 +95,58 @@ class Rebuild:
             self.foreign = True  # refused at the end, with both policies named
             return
         if first:
-            engine._machine = engine._fresh(policy)
+            self.machine = engine._fresh(policy)
         else:
-            engine._machine.activate(policy)
+            self.machine.activate(policy, body.get("event"))
 
-    def finish(self) -> None:
+    def finish(self, journal: Journal) -> None:
         """The journal was of this policy, or it becomes so; an answer that a crash kept from being written is written now."""
         engine = self.engine
+        if self._mark is not None:  # the journal ends before the record that the store names
+            raise Unmet
         if self.last is not None:
-            event, step = self.last
-            engine._write_answer(event, step) if step.kind == "decision" else engine._write_outcome(event, step)
+            write_answer(journal, *self.last)
         terms = engine._terms()
         if self.terms != terms:
-            assert engine._journal is not None
-            engine._journal.append("terms", None, terms)
-            engine._journal.flush()
-            engine._machine.under(terms)
+            journal.append("terms", None, terms)
+            journal.flush()
+            self.machine.under(terms)
         if self.policy == policy_of(engine.policy):
             return
         if not engine._keep_state:
             raise JournalError(f"`{engine._path}` was written under another policy ({_shown(self.policy)}); "
                                "`on_policy_change=\"keep_state\"` activates this one")
-        complaints = engine._machine.activation(engine.policy)
+        complaints = self.machine.activation(engine.policy)
         if complaints:
             raise JournalError("the policy cannot take over: " + "; ".join(complaints))
-        assert engine._journal is not None
-        engine._journal.append("policy", None, policy_record(engine.policy))
-        engine._journal.flush()
-        engine._machine.activate(engine.policy)
+        journal.append("policy", None, policy_record(engine.policy))
+        journal.flush()
+        self.machine.activate(engine.policy)
+
+
+class Unmet(Exception):
+    """The store is not of this journal, or of a past that it does not have: fold without it."""
+
+
+def write_answer(journal: Journal, event: Event, step: Step) -> None:
+    """A decision, or an outcome that says more than that the event was taken. It follows from the event, so that losing it loses nothing."""
+    told = step.told
+    if step.kind == "outcome" and told["status"] == "applied" and not any(told.get(name) for name in _TELLING):
+        return
+    journal.append(step.kind, record_at(event), told)
+    journal.flush()
+
+
+_TELLING: Final = ("tripped", "rearmed", "obligations", "reservations", "discrepancies", "warnings", "released", "by")
+
+
+def record_at(event: Event) -> str:
+    return text_at(event.data["at"])
+
+
+def text_at(text: str) -> str:
+    """The time of a record has one form; RFC 3339 allows events a few more."""
+    return text if AT.fullmatch(text) else exact_instant(parse_instant(text))
 
 
 def _shown(policy: Mapping[str, Any] | None) -> str:

@@ -9,165 +9,176 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Literal
+
+from caplex.runtime.engine.parts import FLOWING, ZERO, Account, Archive, Key, Latch, Order, Past, Position, Scope, Seen
 
 if TYPE_CHECKING:
     from caplex.runtime.holds import Hold
 
-from caplex.runtime.engine.transfers import Outgoing
+__all__ = ["FLOWING", "ZERO", "Account", "Key", "Latch", "Order", "Past", "Position", "Scope", "Seen", "State"]
 
-Scope = tuple[tuple[str, str], ...]
-Key = tuple[str, str, str, str]
-"""Account, venue, symbol, position side; an empty text where nobody said."""
-ZERO = Fraction(0)
-FLOWING = frozenset({"reserved", "sent", "open", "partially_filled", "cancel_requested", "unknown"})
+
+def _gone() -> dict[str, set[str]]:
+    return {"seen": set(), "orders": set(), "holds": set()}
 
 
 @dataclass(slots=True)
-class Account:
-    """One account.
+class State:
+    """Everything. `runtime.engine.fold` changes it, `runtime.engine.facts` reads it out."""
 
-    Attributes:
-        fields: As the venue says, by name of the field, numbers as texts.
-        peak, day_start, flows: High-water mark of equity, equity at the last start of day, and flows since: kept here, not told.
-        day_ns: When the present day of the policy began.
-        last_ns: Time of the last event; time does not run backwards.
-        unreconciled: Why the books may not fit the venue's; None if nothing speaks against them.
-        outgoing: Transfers that were approved and have not been confirmed, by intent.
-    """
+    seq: int = 0
+    now_ns: int = -(2**63)
+    shared_ns: int = -(2**63)
+    """Time of the last event that was of no account."""
+    asked_ns: int = -(2**63)
+    """The latest time of any intent: by it ids grow old."""
+    accounts: dict[str, Account] = field(default_factory=dict)
+    positions: dict[Key, Position] = field(default_factory=dict)
+    counted: dict[Key, int] = field(default_factory=dict)
+    """The venue's time of the last snapshot of a position that said one: fills up to then are in it."""
+    orders: dict[str, Order] = field(default_factory=dict)
+    by_intent: dict[str, str] = field(default_factory=dict)
+    by_client: dict[str, str] = field(default_factory=dict)
+    fills: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    market: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    instruments: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    venues: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    strategies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    fx: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
+    histories: dict[str, dict[str, deque[Past]]] = field(default_factory=dict)
+    """By account, then by section."""
+    latches: dict[tuple[str, Scope], Latch] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    event_ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    holds: dict[str, Any] = field(default_factory=dict)
+    obligations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that nobody has acknowledged as done."""
+    traders: dict[str, set[str]] = field(default_factory=dict)
+    """By account: strategies that have sent orders."""
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    peak: Fraction | None = None
-    day_start: Fraction | None = None
-    flows: Fraction = ZERO
-    fees: Fraction = ZERO
-    day_ns: int | None = None
-    last_ns: int = -(2**63)
-    complete_from_ns: int | None = None
-    unreconciled: str | None = None
-    outgoing: dict[str, Outgoing] = field(default_factory=dict)
+    # What is not in `seen`, `event_ids`, `orders`, `by_…`, `fills` and `holds` may be in the archive, unless it is gone.
+    archive: Archive | None = None
+    archive_due_ns: int = -(2**63)
+    """Answers in the archive that began to age before this have been looked at."""
+    gone: dict[str, set[str]] = field(default_factory=_gone)
+    amended: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Fills in the archive that were corrected since."""
 
+    # By account and symbol, so that a decision costs the same with 20 or 500 positions. Kept by the four methods below.
+    held: dict[str, dict[str, dict[Key, Position]]] = field(default_factory=dict)
+    working: dict[str, dict[str, dict[str, Order]]] = field(default_factory=dict)
+    """Orders that may still fill."""
+    quotes: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """By symbol, then by venue."""
+    details: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Instruments, by symbol, then by venue."""
+    lapses: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """By account, a heap: when reservations lapse, and their ids. Some have been sent since."""
+    moved: dict[str, set[str]] = field(default_factory=dict)
+    """By account: symbols whose exposure or value may have changed since the totals were last taken; see `ledger`."""
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    quantity: Fraction
-    average_price: Fraction | None
-    as_of_ns: int
-    more: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields as the venue says them: strategy, sector, opened_at …"""
+    def set_position(self, key: Key, position: Position) -> None:
+        """What is held under *key*; nothing, if the quantity is 0."""
+        rows = self.held.setdefault(key[0], {}).setdefault(key[2], {})
+        if position.quantity == 0:
+            self.positions.pop(key, None)
+            rows.pop(key, None)
+        else:
+            self.positions[key] = rows[key] = position
+        self.moved.setdefault(key[0], set()).add(key[2])
 
+    def set_order(self, order: Order, old: str | None = None) -> None:
+        """*order* under its id, in the place of the one that was called *old*."""
+        before = self.order(old) if old is not None and old != order.id else self.order(order.id)
+        if before is not None:
+            if before.id != order.id:
+                self._remove_order(before.id)
+            elif not before.flows:
+                self.orders.pop(order.id, None)  # it stands last, wherever the one before stood
+            self.working.get(before.account, {}).get(before.symbol, {}).pop(before.id, None)
+            self.moved.setdefault(before.account, set()).add(before.symbol)
+            for names, name in ((self.by_client, before.id), (self.by_client, before.client_order_id), (self.by_intent, before.intent_id)):
+                if name and name != order.id:  # whoever knows it by an earlier name will find it: fills come late
+                    names[name] = order.id
+        self.orders[order.id] = order
+        if order.strategy:
+            self.traders.setdefault(order.account, set()).add(order.strategy)
+        if order.status == "reserved" and order.expires_ns is not None:
+            heappush(self.lapses.setdefault(order.account, []), (order.expires_ns, order.id))
+        if order.flows:
+            self.working.setdefault(order.account, {}).setdefault(order.symbol, {})[order.id] = order
+        self.moved.setdefault(order.account, set()).add(order.symbol)
+        if order.intent_id:
+            self.by_intent[order.intent_id] = order.id
+        if order.client_order_id:
+            self.by_client[order.client_order_id] = order.id
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order in flight, or a reservation before there is one.
+    def drop_order(self, order: Order) -> None:
+        """The order goes, because another one has taken its place."""
+        self._remove_order(order.id)
+        self.working.get(order.account, {}).get(order.symbol, {}).pop(order.id, None)
+        self.moved.setdefault(order.account, set()).add(order.symbol)
 
-    Attributes:
-        id: Of the venue, else of the client, else of the reservation.
-        filled: By the fills that came here, which moved the position.
-        reported: Filled, as the venue says of the order; what no fill has told yet is in flight still.
-        presumed: Of *filled*: what had filled when the order was first heard of, at *presumed_ns*, and whose fills have not come.
-        expires_ns: When a held reservation lapses; None once it was sent.
-    """
+    def _remove_order(self, name: str) -> None:
+        self.orders.pop(name, None)
+        if self.archive is not None:
+            self.gone["orders"].add(name)
 
-    id: str
-    account: str
-    venue: str
-    symbol: str
-    side: Literal["buy", "sell"]
-    position_side: str
-    status: str
-    quantity: Fraction
-    filled: Fraction
-    reported: Fraction = ZERO
-    price: str | None = None
-    strategy: str | None = None
-    intent_id: str | None = None
-    client_order_id: str | None = None
-    oco: str | None = None
-    reduce_only: bool = False
-    expires_ns: int | None = None
-    reservation: str | None = None
-    presumed: Fraction = ZERO
-    presumed_ns: int = 0
-    more: Mapping[str, Any] = field(default_factory=dict)
+    def set_quote(self, venue: str, symbol: str, row: Mapping[str, Any]) -> None:
+        self.market[venue, symbol] = self.quotes.setdefault(symbol, {})[venue] = row
+        self._revalue(symbol)
+
+    def set_instrument(self, venue: str, symbol: str, row: Mapping[str, Any]) -> None:
+        self.instruments[venue, symbol] = self.details.setdefault(symbol, {})[venue] = row
+        self._revalue(symbol)
+
+    def _revalue(self, symbol: str) -> None:
+        for account in self.accounts:
+            if symbol in self.held.get(account, ()) or symbol in self.working.get(account, ()):
+                self.moved.setdefault(account, set()).add(symbol)
+
+    def fork(self) -> State:
+        """A state of its own that begins as this one is: rows are shared, since nobody changes them in place."""
+        twin = copy(self)
+        for each in fields(State):
+            value = getattr(self, each.name)
+            if isinstance(value, dict):
+                setattr(twin, each.name, {key: _forked(item) for key, item in value.items()})
+        return twin
 
     @property
-    def leaves(self) -> Fraction:
-        """Units that may still move the position: what may still fill, and what has filled without a fill having told of it."""
-        return max(ZERO, (self.quantity if self.status in FLOWING else self.reported) - self.filled)
+    def named_accounts(self) -> list[str]:
+        return [name for name in self.accounts if name]
 
     @property
-    def flows(self) -> bool:
-        """Does it take room? One that is over does so as long as fills of it are missing."""
-        return self.status in FLOWING or self.reported > self.filled
+    def only_account(self) -> str:
+        """The only account that there is; an empty text if nobody has named any, or there are several."""
+        found = self.named_accounts
+        return found[0] if len(found) == 1 else ""
 
-    @property
-    def state(self) -> str:
-        """Of the reservation: held, working, unknown, spent or released."""
-        if self.status == "reserved":
-            return "held"
-        if self.flows:
-            return "unknown" if self.status == "unknown" else "working"
-        return "spent" if self.status == "filled" else "released"
+    def account(self, name: str) -> Account:
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account()
+        return found
 
+    def latch(self, switch: str, scope: Scope) -> Latch:
+        found = self.latches.get((switch, scope))
+        if found is None:
+            found = self.latches[switch, scope] = Latch(switch, scope)
+        return found
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One event of a history, as windows read it."""
+    def past(self, account: str, section: str) -> deque[Past]:
+        return self.histories.setdefault(account, {}).setdefault(section, deque())
 
-    section: str
-    at_ns: int
-    row: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Latch:
-    """A switch in one scope. Without a trip it is armed.
-
-    Attributes:
-        confirming: By number of the trip clause: readings in a row at which it held, and since when.
-        request: The open request to re-arm.
-    """
-
-    switch: str
-    scope: Scope
-    tripped: bool = False
-    since_ns: int | None = None
-    cause: Mapping[str, Any] | None = None
-    by_decision: str | None = None
-    by_event: str | None = None
-    confirming: dict[int, tuple[int, int]] = field(default_factory=dict)
-    request: Any = None
-    last_ns: int | None = None
-    """The last time that it was found tripping, also while it was tripped: what was asked for before that is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An intent that was answered: the same content gets the same answer.
-
-    Attributes:
-        kept_ns: From when its age counts towards `idempotency keep`: the latest time of an intent when it was answered.
-    """
-
-    hash: str
-    decision_id: str
-    at_ns: int
-    kept_ns: int
-    told: Mapping[str, Any]
-
-
-class Archive(Protocol):
-    """Where that lies which is seldom asked for again, once it has left memory; see `store`. What stands in memory counts before it."""
-
-    def find_intent(self, name: str) -> Seen | None: ...
-
-    def find_decision(self, name: str) -> tuple[str, Seen] | None: ...
-
-    def outdated(self, since_ns: int, before_ns: int) -> tuple[list[tuple[str, Seen]], int]: ...
-
-    def find_event(self, key: tuple[str, str]) -> str | None: ...
+    def flowing(self, account: str) -> Iterator[Order]:
+        """Orders of *account* that may still fill, reservations among them."""
+        return (order for orders in self.working.get(account, {}).values() for order in orders.values())
 
     # ── what may have left memory ────────────────────────────────────────────────────────────────────
 
@@ -242,8 +253,19 @@ class Archive(Protocol):
         return self.archive.find_event(key) if found is None and self.archive is not None else found
 
     def find_fill(self, name: str) -> Mapping[str, Any] | None:
-        found = self.fills.get(name)
+        found = self.fills.get(name, self.amended.get(name))
         return self.archive.find_fill(name) if found is None and self.archive is not None else found
+
+    def correct_fill(self, name: str, data: Mapping[str, Any]) -> None:
+        """*data* in the place of the fill, which is known and stays where it stands among the others."""
+        (self.fills if name in self.fills or self.archive is None else self.amended)[name] = data
+
+    def fills_back(self) -> Iterator[Mapping[str, Any]]:
+        """Fills, the one that came last first."""
+        yield from reversed(self.fills.values())
+        if self.archive is not None:
+            for name, data in self.archive.fills_back():
+                yield self.amended.get(name, data)
 
     def hold(self, name: str) -> Hold | None:
         found: Hold | None = self.holds.get(name)
@@ -272,6 +294,7 @@ class Archive(Protocol):
         gone, found = self.gone.get(table, ()), {}
         if self.archive is not None:
             found = {key: value for key, value in self.archive.every(table) if key not in gone}
+        found.update(self.amended if table == "fills" else {})
         found.update(getattr(self, table))
         return dict(sorted(found.items()))
 
@@ -292,6 +315,6 @@ def _forked(item: Any) -> Any:
             return replace(item, confirming=dict(item.confirming))
         case dict():
             return {key: _forked(each) for key, each in item.items()}
-        case deque() | set():
+        case deque() | set() | list():
             return copy(item)
     return item

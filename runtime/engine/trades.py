@@ -58,6 +58,9 @@ def on_order(state: State, event: Event, account: str, now: int, applied: Applie
         known = _unknown_order(event, account, applied)
         if known is None:
             return
+    elif _earlier(state, event, known):
+        _late_word(state, event, known, applied)
+        return
     elif known.status in OVER and status in FLOWING:
         applied.flag("order_after_end", f"order {known.id} had ended as {known.status}; the venue says {status}, and it counts", order_id=known.id)
     # The position moves with fills alone. Until they have come, what an order says of itself frees no room.
@@ -78,6 +81,23 @@ def on_order(state: State, event: Event, account: str, now: int, applied: Applie
         strategy=event.text("strategy") or known.strategy, oco=event.text("oco") or known.oco, expires_ns=None)
     state.set_order(moved, known.id)
     tell(moved, applied)
+    applied.sections.add("orders")
+
+
+def _earlier(state: State, event: Event, order: Order) -> bool:
+    """Does it speak of *order* under a name of the venue from before it was replaced?"""
+    name = event.text("order_id")
+    if name is None or name in (order.id, order.client_order_id, order.intent_id, order.reservation):
+        return False
+    found = state.find_order(name, None, None)
+    return found is not None and found.id == order.id
+
+
+def _late_word(state: State, event: Event, order: Order, applied: Applied) -> None:
+    """What was said of an order that has been replaced since: its fills count, its size and its end are those of another one."""
+    reported = max(order.reported, event.number("filled_quantity") or ZERO)
+    state.set_order(replace(order, reported=reported, quantity=max(order.quantity, reported)))
+    applied.flag("earlier_name", f"{event.type} of {event.text('order_id')}, which is {order.id} by now; only what it says of fills counts", order_id=order.id)
     applied.sections.add("orders")
 
 
@@ -167,7 +187,7 @@ def _contained(state: State, key: Key, event: Event) -> bool:
 def filled_since(state: State, key: Key, since_ns: int) -> Fraction:
     """What fills that are known moved the position after *since_ns*, by the venue's time: a snapshot that comes later lacks them."""
     total = ZERO
-    for data in reversed(state.fills.values()):
+    for data in state.fills_back():
         fill = Event("fill", None, parse_instant(data["at"]), data)
         if fill.at_ns + SKEW_NS < since_ns:
             break
@@ -212,7 +232,7 @@ def _correct(state: State, event: Event, corrects: str, account: str, now: int, 
         reported = max(ZERO, order.reported - old + new)
         # A bust does not bring the order back to life: whether it still works is for the venue to say.
         state.set_order(replace(order, filled=filled, reported=reported, quantity=max(order.quantity, filled)))
-    state.fills[corrects] = {**first, "quantity": event.data["quantity"], "price": event.data["price"], "side": event.data["side"]}
+    state.correct_fill(corrects, {**first, "quantity": event.data["quantity"], "price": event.data["price"], "side": event.data["side"]})
     past = state.past(account, "fills")
     for index, each in enumerate(past):
         if each.row.get("id") == corrects:
@@ -287,7 +307,7 @@ def on_release(state: State, event: Event, account: str, now: int, applied: Appl
     if transfers.on_word(state, event, applied):
         return
     waiting = next((hold for hold in state.holds.values() if hold.intent_id == event.data["intent_id"] and hold.ended is None), None)
-    if waiting is not None and not waiting.expired(now):
+    if waiting is not None and not waiting.expired(state.now_ns):
         state.holds[waiting.id] = holds.withdraw(waiting, now)
         return
     order = state.find_order(None, None, event.data["intent_id"])
@@ -315,6 +335,8 @@ def _ended(status: str, section: str | None, fields: tuple[str, ...]) -> Any:
         order = _order_of(state, event)
         if order is None:
             applied.flag("unknown_order", f"a {event.type} of an order that is not known here")
+        elif _earlier(state, event, order):
+            _late_word(state, event, order, applied)
         elif order.status not in OVER:
             close(state, replace(order, reported=_said_filled(event, order)), status, applied)
         if section is not None:

@@ -108,11 +108,10 @@ class Windows:
         if index is None:
             index = self._kept[world.account_name, number] = Index(_reader(plan))
         index.follow(world, plan.section)
-        first = (lambda at: 0) if since is None else (lambda at: bisect_left(at, since)) if plan.today else (lambda at: bisect_right(at, since))
-        if not index.ordered or first(index.unread.at) < len(index.unread.at):
+        if not index.ordered or _first(plan, index.unread.at, since) < len(index.unread.at):
             return NOBODY
         series = index.series.get(wanted)
-        begin = first(series.at) if series is not None else 0
+        begin = _first(plan, series.at, since) if series is not None else 0
         if series is None or begin == len(series.at):
             return ABSENT if plan.function == "last" else ZERO
         match plan.function:
@@ -156,6 +155,13 @@ def _since(world: LiveWorld, plan: WindowPlan, slots: list[Any]) -> Any:
         return NOBODY
     lost = world._incomplete(since)
     return since if lost is None else lost
+
+
+def _first(plan: WindowPlan, at: list[int], since: Fraction | None) -> int:
+    """Where the events that count begin: a day holds its first moment, a window not the one at which it opens."""
+    if since is None:
+        return 0
+    return bisect_left(at, since) if plan.today else bisect_right(at, since)
 
 
 def _reader(plan: WindowPlan) -> Callable[[Row], tuple[tuple[Any, ...], Fraction | None] | None]:

@@ -159,8 +159,10 @@ class Journal:
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────
 
-    def append(self, kind: str, at: str | None, body: Any) -> int:
+    def append(self, kind: str, at: str | None, body: Any, *, later: bool = False) -> int:
         """Chain a record; its number. It is in memory until `flush`, or, with the durability ``each``, on the disk at once.
+
+        *later*: with that durability too it waits for `flush`, because it goes out together with what comes next.
 
         Raises:
             JournalTrouble: *body* is no JSON (floats are none), or the journal cannot be written.
@@ -177,7 +179,7 @@ class Journal:
         self._add(kind, at, self._encode(kind, body))
         if self._sign_every and seq - self._signed >= self._sign_every:
             self._add_signed_head()
-        if self.durability == "each" or len(self._buffer) >= _MOST_BUFFERED:
+        if (self.durability == "each" and not later) or len(self._buffer) >= _MOST_BUFFERED:
             self.flush()
         return seq
 
@@ -242,6 +244,10 @@ class Journal:
         self._unsynced = 0 if due else self._unsynced + len(self._buffer)
         self._buffer.clear()
         self._trouble = None
+
+    def discard(self) -> None:
+        """Take back what was appended and not flushed."""
+        self._forget()
 
     def _forget(self) -> None:
         """The chain in memory ends where the file does."""

@@ -199,6 +199,17 @@ def test_names_have_pages():
         assert page_of(name) is not None, name
 
 
+def test_an_event_has_a_page_also_where_a_fact_has_its_name(capsys):
+    assert page_of("fill").kind == "event"
+    assert page_of("account").kind == "section"
+    page = page_of("event", "account")
+    assert (page.kind, page.title) == ("event", "The event `account`")
+    assert "- `corrects`: " in page_of("event", "fill").markdown
+    assert page_of("event", "fil") is None
+    assert main.run(["explain", "event", "fil"]) == 2
+    assert "no event is called `fil`; did you mean `fill`?" in capsys.readouterr().err
+
+
 # ── a policy ──────────────────────────────────────────────────────────────────────────────────────────
 
 

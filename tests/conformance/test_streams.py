@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stream_cases import JOURNAL, OF_ANSWERS, OF_STATE, Answer, compiled, of_answer, of_state, steps, suites, terms, text_of
+from stream_cases import (
+    JOURNAL,
+    OF_ANSWERS,
+    OF_STATE,
+    Answer,
+    compiled,
+    instant,
+    of_answer,
+    of_state,
+    steps,
+    suites,
+    terms,
+    text_of,
+)
 
 from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.canonical import canonical_json
@@ -45,7 +58,10 @@ class OnMachine:
 
 
 class OnEngine:
-    """An engine with a journal; *restart* closes it and opens it again after every step, or after the one of that number."""
+    """An engine with a journal; *restart* closes it and opens it again after every step, or after the one of that number.
+
+    After every step (0) from the journal alone; after a single one with the store that speeds opening up.
+    """
 
     def __init__(self, suite: Mapping[str, Any], path: Path, restart: int | None) -> None:
         self.suite, self.path, self.restart, self.count = suite, path, restart, 0
@@ -56,7 +72,7 @@ class OnEngine:
     def open(self) -> None:
         given = terms(self.suite)
         self.engine = Engine(self.policy, self.path, reservation_ttl=given["ttl"], trust_operators=given["trust"], operators=given["roles"], durability="os",
-                             recorded=compile_recorded, **self.options)
+                             store=self.restart != 0, recorded=compile_recorded, **self.options)
 
     def reopen(self) -> None:
         self.engine.close()
@@ -119,7 +135,8 @@ def test_a_stream(suite: dict[str, Any], case: dict[str, Any], tmp_path: Path) -
     """On a machine; with a restart after every step; with one restart after each single step; and again from the journal."""
     pure = OnMachine(suite)
     told = run(pure, suite, case)
-    for restart in range(len(list(steps(suite, case)))):
+    total = len(list(steps(suite, case)))
+    for restart in (0, *range(total - len(case["events"]), total)):
         path = tmp_path / f"{restart}.journal"
         host = OnEngine(suite, path, restart)
         assert run(host, suite, case) == told, f"restart after step {restart or 'each'}"
@@ -127,6 +144,10 @@ def test_a_stream(suite: dict[str, Any], case: dict[str, Any], tmp_path: Path) -
     again = replay(tmp_path / "0.journal", load=compile_recorded)
     assert again.identical, again.differences
     assert again.digest == pure.machine.digest()
+    if "tried" in case:
+        tried = replay(tmp_path / "0.journal", load=compile_recorded, other=policy(suite, case["tried"]["policy"]))
+        assert tried.identical
+        assert [f"{flip.told['intent_id']} {flip.kind}" for flip in tried.flips] == case["tried"]["flips"]
 
 
 # ── what happens to the file ──────────────────────────────────────────────────────────────────────────
@@ -162,11 +183,10 @@ class Files(OnEngine):
         self.reopen()
 
     def on_second_writer(self, value: Any) -> None:
-        try:
-            Engine(self.policy, self.path).close()
-        except JournalError as error:
-            assert error.retryable
-            raise
+        with pytest.raises(JournalError) as caught:
+            Engine(self.policy, self.path)
+        assert caught.value.retryable
+        raise caught.value
 
     def on_torn(self, value: Any) -> None:
         """A crash in the middle of a line: what was written last is there in part."""
@@ -202,6 +222,12 @@ class Files(OnEngine):
     def on_terms(self, value: Any) -> None:
         self.suite = {**self.suite, "terms": value}
         self.reopen()
+
+    def on_activate(self, value: dict[str, Any]) -> None:
+        """Another policy takes over while the engine runs."""
+        following = policy(self.suite, value["text"])
+        self.engine.activate(following, by=value["by"], at=instant(value["at"]), subject=value.get("subject"))
+        self.policy = following
 
     def on_policy(self, value: dict[str, Any]) -> None:
         """Another policy is given to the engine; *keep* says that the state is kept."""

@@ -7,7 +7,8 @@ from guide_pages import DOCS
 
 from caplex.compiler.diagnostics import catalogue
 from caplex.compiler.semantics import schema
-from caplex.compiler.tools import docgen
+from caplex.compiler.tools import docgen, event_words
+from caplex.runtime.engine import events
 
 MADE = docgen.pages()
 
@@ -29,6 +30,25 @@ def test_every_code_and_every_field_has_its_place():
     for section in schema.builtin().sections.values():
         for spec in section.fields.values():
             assert f"| `{spec.path}`" in MADE["facts.md"], spec.path
+
+
+def test_every_event_status_discrepancy_and_refusal_has_its_place():
+    for kind in events.REQUIRED:
+        assert MADE["events.md"].count(f'<a id="{kind}"></a>') == 1, kind
+        told = event_words.event_page(kind)
+        assert told is not None
+        for name in events.REQUIRED[kind]:
+            assert f"- `{name}`: " in told, (kind, name)
+    for name in ("unknown_order", "overfill", "late_fill", "lacks_role", "overtaken_by_trip", "no_roles_file", "id_reused", "applied", "rejected"):
+        assert f"| `{name}` | " in MADE["outcomes.md"], name
+    assert event_words.said("Refusal") == set(event_words.REFUSALS)
+    assert event_words.said("flag") == set(event_words.PROBLEMS)
+    assert event_words.event_page("fil") is None
+
+
+def test_reasons_that_only_an_engine_gives_have_their_row():
+    for name in ("SYS-009", "SYS-011", "SYS-014"):
+        assert f"| {name} | " in MADE["reasons.md"]
 
 
 def test_check_is_quiet_when_nothing_differs_and_names_what_does(tmp_path, monkeypatch):

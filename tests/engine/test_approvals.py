@@ -8,6 +8,7 @@ import pytest
 
 from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.errors import EventError, JournalError
+from caplex.runtime.journal import read
 from engine.support import Desk, policy, verdict
 
 ROOM = 'limit EXP-010 "Position" { abs(after.position.notional) at most 1_000 USD else reduce }\n'
@@ -210,6 +211,48 @@ def test_declining_ends_a_hold() -> None:
     assert desk.apply("decline", hold_id=told["hold"]["id"], by="risk-1").to_dict()["status"] == "applied"
     assert approved(desk, "risk-1")[0]["status"] == "rejected"
     assert desk.engine.held == ()
+    assert desk.apply("decline", hold_id=told["hold"]["id"], by="risk-2").to_dict()["rejected"]["code"] == "hold_denied"
+
+
+@pytest.mark.parametrize("act", ["decline", "operator"])
+def test_who_might_have_approved_may_decline_and_nobody_else(act: str) -> None:
+    people = {"risk-1": {"roles": ["risk"]}, "dev-1": {"roles": ["dev"]}}
+    desk = desk_with(HOLD, operators={"schema": "caplex.roles/1", "people": people, "channels": {}}, trust_operators=False)
+    name = desk.submit("buy", "50", id="i-1").to_dict()["hold"]["id"]
+
+    def no(by: str, **how: str) -> str | None:
+        event = {"type": "decline", "hold_id": name} if act == "decline" else {"type": "operator", "act": "decline", "target": {"intent_id": "i-1"}}
+        desk.count += 1
+        told = desk.engine.apply({**event, "id": f"e-{desk.count}", "at": desk.at, "by": by}, **how).to_dict()
+        return told["rejected"]["code"] if told["status"] == "rejected" else None
+
+    assert [no("risk-1"), no("dev-1", subject="dev-1"), no("risk-1", subject="dev-1")] == ["no_signature", "lacks_role", "other_subject"]
+    assert len(desk.engine.held) == 1
+    assert (no("risk-1", subject="risk-1"), desk.engine.held) == (None, ())
+
+
+@pytest.mark.parametrize(("end", "code"), [
+    ("expiry", "hold_expired"), ("decline", "hold_denied"), ("withdraw", "hold_withdrawn"), ("trip", "overtaken_by_trip")])
+def test_an_intent_whose_hold_is_over_is_denied_if_it_comes_again(end: str, code: str, tmp_path: Path) -> None:
+    desk = desk_with(HOLD + STOP, tmp_path / "j")
+    first = desk.submit("buy", "50", id="i-1").to_dict()
+    assert desk.later(1).submit("buy", "50", id="i-1").to_dict()["verdict"] == "HOLD"
+    match end:
+        case "expiry":
+            desk.later(3600)
+        case "decline":
+            desk.operator("decline", target={"hold_id": first["hold"]["id"]})
+        case "withdraw":
+            desk.apply("release", intent_id="i-1", because="no more")
+        case _:
+            desk.operator("trip", target={"switch": "KILL-010"})
+    for _ in range(2):
+        told = desk.submit("buy", "50", id="i-1").to_dict()
+        assert (told["verdict"], told["decided_by"], told["repeat_of"], told["hold"]["ended"]) == ("DENY", "EXP-020", first["decision_id"], code)
+        assert ("if_approved" in told, told["quantity"], told["reasons"][0]["effect"]) == (False, "0", "deny")
+        desk.restart()
+    assert first["hold"]["id"] in told["reasons"][0]["message"] or "i-1" in told["reasons"][0]["message"]
+    assert approved(desk, "risk-1")[0]["rejected"]["code"] == code
 
 
 def test_a_forced_hold_lets_a_deny_be_overridden_once() -> None:
@@ -247,10 +290,13 @@ def test_what_would_disappear_stands_in_the_way(obstacle: str, tmp_path: Path) -
 
             text = HEADER.replace("CLOSING", SKIPS).replace("MORE", "").replace("currency USD", "currency EUR") + HOLD.replace("USD", "EUR")
             other = caplex.compile_text(text, name="t.cap")
-    before, size = desk.engine.digest, (tmp_path / "j").stat().st_size
+    before = desk.engine.digest
     with pytest.raises(EventError, match="cannot take over"):
         desk.engine.activate(other, by="risk-1", at=desk.at)
-    assert (desk.engine.digest, (tmp_path / "j").stat().st_size, desk.engine.policy) == (before, size, desk.policy)
+    assert (desk.engine.digest, desk.engine.policy) == (before, desk.policy)
+    last = list(read(tmp_path / "j"))[-1]
+    assert (last.kind, last.body["note"], last.body["code"], last.body["event"]["by"]) == ("note", "policy_refused", "in_the_way", "risk-1")
+    assert desk.restart().engine.digest == before
 
 
 def test_a_journal_of_another_policy_is_refused_unless_its_state_is_wanted(tmp_path: Path) -> None:

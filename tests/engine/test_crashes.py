@@ -107,7 +107,7 @@ def test_a_killed_process_forgets_nothing_that_it_answered(seed: int, tmp_path: 
     with opened(path) as engine:
         machine = folded(path)
         assert engine.digest == machine.digest(), seed
-        assert sha256(snapshot.dump(engine._machine.state)) == sha256(snapshot.dump(machine.state)), seed
+        assert sha256(snapshot.whole(engine._machine.state)) == sha256(snapshot.whole(machine.state)), seed
         decided = {f"{record.body['decision_id']} {record.body['verdict']}" for record in read(path) if record.kind == "decision"}
         assert set(answered) <= decided, seed
         for event in events[sum(record.kind == "event" for record in read(path)):]:

@@ -83,8 +83,9 @@ class Venue:
         getattr(self, "do_" + act[0])(*act[1:])
         self.check(act)
 
-    def do_submit(self, name: str, symbol: str, sign: int, quantity: str) -> None:
-        step = self.give(type="intent", id=name, account="a", symbol=symbol, side="buy" if sign > 0 else "sell", quantity=quantity, action="open", strategy="s")
+    def do_submit(self, name: str, symbol: str, sign: int, quantity: str, **more: str) -> None:
+        step = self.give(type="intent", id=name, account="a", symbol=symbol, side="buy" if sign > 0 else "sell", quantity=quantity, action="open",
+                         strategy="s", **more)
         told = step.told
         if told.get("reservation") and name not in self.orders:
             self.orders[name] = Order(name, symbol, sign, Fraction(told["quantity"]), until_ns=parse_instant(told["valid_until"]))
@@ -151,6 +152,23 @@ class Venue:
             new = order.name + "r"
             self.news.append({"type": "replace", "order_id": order.name, "new_order_id": new, "quantity": str(order.quantity)})
             order.name = new
+
+    def do_submit_replacing(self, name: str, old: str, quantity: str) -> None:
+        """An intent that names the order that it replaces. Until the venue has replaced it, both may fill."""
+        order = self.order(old, "open")
+        if order is not None and order.name and name not in self.orders:
+            self.do_submit(name, order.symbol, order.sign, quantity, replaces=order.name)
+
+    def do_swap(self, name: str, old: str) -> None:
+        """The venue replaces one by the other: what the old one has filled counts towards the new size."""
+        new, order = self.order(name, "approved"), self.order(old, "open")
+        if new is None or order is None or not order.name or self.now >= new.until_ns:
+            return
+        if (new.symbol, new.sign) != (order.symbol, order.sign) or new.quantity <= order.filled:
+            return
+        self.give(type="order", intent_id=name, status="sent", quantity=str(new.quantity))
+        new.filled, new.state, new.name, order.state = order.filled, "open", "o-" + name, "over"
+        self.news.append({"type": "replace", "order_id": order.name, "new_order_id": new.name, "intent_id": name, "quantity": str(new.quantity)})
 
     def do_deliver(self, place: int, times: int) -> None:
         if self.news:
@@ -233,6 +251,7 @@ def draw(rng: Random, length: int) -> list[Act]:
             ("fill", name, "10"), ("fill", name, rng.choice(("5", "200"))), ("end", name, "cancel"),
             ("end", name, rng.choice(("cancel", "cancel", "expire", "reject"))), ("ask_cancel", name), ("replace", name, rng.choice(("10", "40", "90"))),
             ("deliver", rng.randrange(8), rng.choice((1, 1, 2))), ("deliver", rng.randrange(8), 1), ("deliver", rng.randrange(8), 1), ("deliver_all",),
+            ("submit_replacing", f"i-{asked + 50}", name, rng.choice(("20", "40", "70"))), ("swap", f"i-{asked + 50}", name),
             ("release", name), ("pass", rng.choice((1, 5, 30))), ("quote", rng.choice(SYMBOLS), rng.choice(("5", "10", "12", "20"))),
             ("restart", rng.random() < 0.7))))
     return acts

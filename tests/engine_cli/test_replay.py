@@ -67,7 +67,7 @@ class TestSamePolicy:
     def test_a_journal_goes_on_under_another_policy(self, capsys: pytest.CaptureFixture[str]) -> None:
         journal = Path("two.journal")
         first, second = caplex.load("desk.cap"), caplex.load("tight.cap")
-        with caplex.Engine(first, journal) as engine:
+        with caplex.Engine(first, journal, trust_operators=True) as engine:
             running = Stream(engine, SimBroker())
             events = stream(4, 60)
             for event in events[:40]:
