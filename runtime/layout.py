@@ -30,7 +30,7 @@ _LEG = ("id", "role", "side", "quantity", "order_type", "limit_price", "stop_pri
 _EVENT = ("id", "type", "at", "venue_at", "account", "venue", "order_id", "intent_id", "client_order_id", "symbol", "side", "strategy",
           "status", "quantity", "filled_quantity", "leaves_quantity", "canceled_quantity", "price", "average_price", "notional", "fee",
           "fee_currency", "liquidity", "late", "corrects", "stage", "code", "message", "retryable", "because", "by", "decision_id", "tags")
-_SWITCH = ("id", "title", "scope", "state", "since", "by", "by_decision", "by_event", "cause", "request", "confirming", "tags")
+_SWITCH = ("id", "title", "scope", "state", "since", "before", "by", "by_decision", "by_event", "cause", "request", "confirming", "tags")
 _HISTORY = ("complete_from", "events")
 
 

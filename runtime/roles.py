@@ -17,7 +17,7 @@ from caplex.runtime.document import Object
 from caplex.runtime.roles_file import NAME, NAME_CURE, SCHEMA, Person, Reader, RolesError, load
 from caplex.runtime.signing import PREFIX, shown, signed_bytes, verify
 
-How = Literal["signature", "subject", "trusted"]
+How = Literal["signature", "subject", "trusted", "host"]
 
 
 # ── acts ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -29,7 +29,8 @@ class Act:
 
     Attributes:
         roles: What the roles file gave *by* at *at_ns*.
-        how: Why it is believed: a signature, the subject that the caller authenticated, or trust alone (simulation).
+        how: Why it is believed: a signature, the subject that the caller authenticated, trust alone (simulation), or that the
+            program which runs the engine has asked for it itself.
         at_ns: When the engine takes it.
         said_ns: When it says it was done; never after *at_ns*.
         every: Trusted without a roles file: taken to have every role.

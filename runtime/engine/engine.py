@@ -127,8 +127,11 @@ class Engine(Persistent):
 
     def peek(self, intent: Mapping[str, Any]) -> Decision:
         """What `submit` would say now; nothing is reserved and nothing written."""
-        machine, named, account, now = self._machine.ahead(self._intent(intent))
-        return intents.decide(machine, named, account, now, approved=frozenset())
+        event = self._intent(intent)
+        machine, named, account, now = self._machine.ahead(event)
+        if intents.stranger(machine, account):
+            return Decision.from_dict(intents.unheard(machine, event, now))
+        return machine.policy.decide(facts.document(machine.policy.plan, machine.state, named, now))
 
     def _intent(self, given: Mapping[str, Any]) -> Event:
         if not isinstance(given, Mapping) or given.get("type") not in (None, "intent"):
@@ -282,7 +285,8 @@ class Engine(Persistent):
 
         Args:
             by: Somebody with the role that the present policy names as its owner; *signature* is theirs over `activation.act_of`,
-                or *subject* who the caller has authenticated. Engines that trust operators ask for neither.
+                or *subject* who the caller has authenticated. Engines that trust operators ask for neither, nor do those
+                without a roles file, whose host is its own authority.
             act: The event as it came, in the place of one that is made here.
         Raises:
             EventError: the act is not the owner's, a tripped switch or a pending approval would disappear, or the currency would
@@ -294,7 +298,7 @@ class Engine(Persistent):
             policy, by=by, at=at, approved_by=approved_by, expires_at=expires_at, subject=subject, signature=signature))
         if not self._recovered():
             raise JournalError(f"the journal cannot be written ({self._degraded}); the policy did not take over", retryable=True)
-        found = activation.authorised(self._machine, policy, event.data, subject)
+        found = activation.authorised(self._machine, policy, event.data, subject, host=act is None)
         if not isinstance(found, Refusal):
             complaints = self._machine.activation(policy)
             found = Refusal("in_the_way", "; ".join(complaints)) if complaints else found

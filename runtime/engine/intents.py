@@ -15,9 +15,11 @@ from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.state import Order, Past, Seen
 from caplex.runtime.messages import default_message
+from caplex.runtime.reading import shown
 from caplex.runtime.roles import Refusal
 from caplex.runtime.ruling import Reason, Ruling, Trip, Verdict
 from caplex.runtime.texts import plain_value
+from caplex.runtime.values import Leaf
 from caplex.version import __version__
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ def step(machine: Machine, event: Event) -> Step:
     if before is not None:
         told = repeated(machine, event, before, now) if before.hash == event.hash else conflict(machine, event, before, now)
         return Step("decision", told, Decision.from_dict(told))
+    if stranger(machine, account):
+        told = unheard(machine, event, now)
+        state.answer(event.id, Seen(event.hash, told["decision_id"], now, state.asked_ns, told))
+        return Step("decision", told, Decision.from_dict(told))
     decision = decide(machine, intent, account, now, approved=frozenset())
     told = record(machine, decision, intent, account, now, latches, event.hash)
     if late:
@@ -55,6 +61,27 @@ def step(machine: Machine, event: Event) -> Step:
 def account_of(intent: Mapping[str, Any]) -> str:
     name = intent.get("account")
     return name if isinstance(name, str) else ""
+
+
+def stranger(machine: Machine, account: str) -> bool:
+    """Has nobody told anything of *account*, though of others? Its book is not empty then, it is unknown."""
+    state = machine.state
+    mine = state.accounts.get(account)
+    if mine is not None and (mine.fields or mine.complete_from_ns is not None or mine.day_start is not None):
+        return False
+    if any(state.held.get(account, {}).values()) or any(state.working.get(account, {}).values()) or state.histories.get(account):
+        return False
+    return any(other.fields for other in state.accounts.values())
+
+
+def unheard(machine: Machine, event: Event, now: int) -> dict[str, Any]:
+    """The denial of an intent whose account is missing or is none that is known."""
+    named = event.text("account")
+    leaf = Leaf("SYS-001", "/intent/account", "missing" if named is None else "out-of-range", shown(named) if named is not None else "",
+                "one of " + ", ".join(sorted(name for name, held in machine.state.accounts.items() if held.fields)[:5]) if named is not None else "there are several")
+    problem = {"code": "CAP902" if named is None else "CAP905", "sys": "SYS-001", "path": leaf.path, "problem": leaf.problem.replace("-", "_"),
+               **({"observed": leaf.observed} if leaf.observed else {}), "limit": leaf.limit}
+    return refusal(machine, event, "SYS-001", now=now, errors=[problem], leaves=(leaf,))
 
 
 def arrive(machine: Machine, account: str, now: int, latches: Latches) -> None:
@@ -273,10 +300,12 @@ def conflict(machine: Machine, event: Event, before: Seen, now: int) -> dict[str
     return refusal(machine, event, "SYS-011", now=now, errors=[problem])
 
 
-def refusal(machine: Machine, event: Event, sys: str, *, now: int | None = None, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def refusal(
+    machine: Machine, event: Event, sys: str, *, now: int | None = None, errors: list[dict[str, Any]] | None = None, leaves: tuple[Leaf, ...] = (),
+) -> dict[str, Any]:
     """A denial that no rule had to look at."""
     policy, state = machine.policy, machine.state
-    first = Reason(sys, "system", "SYS", "deny", severity="critical")
+    first = Reason(sys, "system", "SYS", "deny", severity="critical", leaves=leaves)
     ruling = Ruling(Verdict.DENY, None, Fraction(0), Fraction(0), None, None, (first,), outcome="DENY", decided_by=sys)
     reason: dict[str, Any] = {"rule": sys, "title": None, "kind": "system", "stage": "SYS", "code": None, "outcome": None, "severity": "critical", "effect": "deny",
               "message": default_message(first, ruling), "subject": {}, "observed": None, "comparison": None, "limit": None, "unit": None,

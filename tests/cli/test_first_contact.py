@@ -15,6 +15,7 @@ import click
 import pytest
 
 from caplex.compiler.cli import helping, main
+from caplex.runtime import signing
 
 ROOT = Path(main.__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"
@@ -41,10 +42,48 @@ def command(name: str) -> click.Command:
     return found
 
 
+IN_ORDER = ("status", "trip", "rearm", "approve")
+"""Of `caplex switch`: one is the reason for the next."""
+
+
 def examples(name: str) -> list[str]:
-    """Lines of a command's help that begin with its name; what stands behind a bar is the shell's."""
-    lines = [line.strip() for line in (command(name).help or "").splitlines()]
+    """Lines of a command's help that begin with its name, and of what it groups; what stands behind a bar is the shell's."""
+    found = command(name)
+    texts = [found.help or ""]
+    if isinstance(found, click.Group):
+        names = sorted(found.commands, key=lambda each: (IN_ORDER.index(each) if each in IN_ORDER else 0, each))
+        texts += [found.commands[each].help or "" for each in names]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
     return [line.partition(" | ")[0] for line in lines if line.startswith("caplex ")]
+
+
+@pytest.fixture
+def engine_files(desk, capsys) -> Path:
+    """What the examples of an engine's commands name: a day, its journal, people with keys, an act."""
+    people = {}
+    for name in ("risk-1", "risk-2"):
+        private, public = signing.generate()
+        signing.write_private(desk / f"{name}.key", private)
+        people[name] = {"roles": ["risk-officer"], "keys": [public]}
+    roles = {"schema": "caplex.roles/1", "people": people}
+    (desk / "roles.json").write_text(json.dumps(roles), encoding="utf-8")
+    (desk / "roles.yaml").write_text(json.dumps(roles), encoding="utf-8")  # JSON is YAML
+    (desk / "risk.pub").write_text(people["risk-1"]["keys"][0] + "\n", encoding="utf-8")
+    act = {"type": "operator", "id": "o-1", "at": "2020-02-20T21:06:00Z", "act": "rearm", "target": {"switch": "KILL-010"}, "by": "risk-1"}
+    (desk / "rearm.json").write_text(json.dumps(act), encoding="utf-8")
+    (desk / "tighter.cap").write_text((desk / "desk.cap").read_text(encoding="utf-8").replace("ratio = 8%", "ratio = 5%"), encoding="utf-8")
+    at = "2020-02-20T21:05:00Z"
+    day = [
+        {"type": "history", "at": at, "account": "a", "complete_from": "2020-02-01T00:00:00Z"},
+        {"type": "account", "id": "e-1", "at": at, "account": "a", "equity": "1000000", "available": "900000"},
+        {"type": "quote", "at": at, "symbol": "AAPL", "price": "80"},
+        {"type": "intent", "id": "i-1234", "at": at, "account": "a", "symbol": "AAPL", "side": "buy", "action": "open", "quantity": "700",
+         "order_type": "market", "strategy": "long_book"},
+    ]
+    (desk / "day.jsonl").write_text("".join(json.dumps(event) + "\n" for event in day), encoding="utf-8")
+    assert main.run(["run", "desk.cap", "--events", "day.jsonl", "--journal", "desk.journal"]) == 0
+    capsys.readouterr()
+    return desk
 
 
 def shell(*arguments: str, env: dict[str, str] | None = None, **streams: object) -> subprocess.CompletedProcess[bytes]:
@@ -118,10 +157,15 @@ def test_a_command_without_a_group_is_listed_all_the_same():
 
 
 @pytest.mark.parametrize("name", sorted(main.COMMANDS))
-def test_every_example_in_a_help_works(name, desk, capsys):
+def test_every_example_in_a_help_works(name, engine_files, capsys, monkeypatch):
     shown = examples(name)
     assert shown, f"`caplex {name} --help` shows no example"
+    for key in engine_files.glob("risk-*.key") if name == "keys" else ():
+        key.unlink()  # an example makes it
     for line in shown:
+        line, _, source = line.partition(" < ")
+        if source:
+            monkeypatch.setattr(sys, "stdin", (engine_files / source).open(encoding="utf-8"))
         status = main.run(shlex.split(line)[1:])
         told = capsys.readouterr()
         assert status in (0, 1), f"{line}: {status}\n{told.err}"
