@@ -1,4 +1,4 @@
-"""What a broker is asked for, and what it answers: events as the engine takes them (docs/events.md).
+"""What a broker is asked for, and what it answers: events as the engine takes them (docs/reference/events.md).
 
 A broker tells what the venue says. It decides nothing: what an order may be was decided before it is placed.
 """

@@ -1,4 +1,4 @@
-"""Events as they come in: checked for shape, numbers as plain texts, times as instants (docs/events.md).
+"""Events as they come in: checked for shape, numbers as plain texts, times as instants (docs/reference/events.md).
 
 What an intent or an operator says is a request and may be refused; what a venue says has happened, and is only refused
 here where it cannot be read at all. A refused event has left no trace.

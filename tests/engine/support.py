@@ -1,4 +1,4 @@
-"""A small desk to drive: an engine, a clock that the test turns, and short names for the events of docs/events.md."""
+"""A small desk to drive: an engine, a clock that the test turns, and short names for the events of docs/reference/events.md."""
 from __future__ import annotations
 
 from functools import cache

@@ -131,3 +131,16 @@ def test_a_policy_that_cannot_be_written_down_does_not_take_over(tmp_path: Path,
     give(desk, signed(desk))
     assert verdict(desk.submit("buy", "90"))[1] == "70"
     assert desk.engine.policy == NEW
+
+
+def test_without_a_roles_file_the_host_is_its_own_authority(tmp_path: Path) -> None:
+    """It could as well stop the engine and open the journal under the other policy; the record says who asked."""
+    at = "2026-01-05T15:00:00Z"
+    with caplex.Engine(OLD, journal=tmp_path / "j") as engine:
+        engine.activate(NEW, by="night-shift", at=at)
+        assert engine.policy is NEW
+        for more in ({"subject": "somebody"}, {"act": {**act_of(OLD, by="somebody", at=at)}}):
+            with pytest.raises(EventError, match="roles file"):
+                engine.activate(OLD, by="somebody", at=at, **more)
+    records = [record.body for record in read(tmp_path / "j") if record.kind == "policy"]
+    assert [(body.get("by"), body.get("how")) for body in records] == [(None, None), ("night-shift", "host")]
