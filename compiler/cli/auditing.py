@@ -30,7 +30,14 @@ _POLL_SECONDS = 0.2
 
 @click.group("audit")
 def audit_command() -> None:
-    """Read the journal of an engine."""
+    """Read the journal of an engine.
+
+    \b
+    caplex audit verify desk.journal
+    caplex audit query desk.journal --verdict DENY
+
+    More: docs/journal.md, docs/howto/audit-a-journal.md.
+    """
 
 
 @contextmanager

@@ -19,7 +19,13 @@ SIGNED = ("operator", "policy")
 
 @click.group("keys", no_args_is_help=False)
 def keys_command() -> None:
-    """Keys that operators sign with."""
+    """Keys that operators sign with.
+
+    \b
+    caplex keys new risk-3
+
+    More: docs/howto/sign-an-act.md.
+    """
 
 
 @keys_command.command("new")
@@ -83,7 +89,13 @@ def _digits(value: Any) -> str:
 
 @click.group("roles", no_args_is_help=False)
 def roles_command() -> None:
-    """The roles file: who may act, in which role."""
+    """The roles file: who may act, in which role.
+
+    \b
+    caplex roles check roles.json
+
+    More: docs/howto/sign-an-act.md.
+    """
 
 
 @roles_command.command("check")

@@ -20,7 +20,13 @@ SCHEMA = "caplex.switches/1"
 
 @click.group("switch", no_args_is_help=False)
 def switch_command() -> None:
-    """Kill switches of an engine: their state, and what people do about them."""
+    """Kill switches of an engine: their state, and what people do about them.
+
+    \b
+    caplex switch status --journal desk.journal
+
+    More: docs/howto/kill-switch.md.
+    """
 
 
 @switch_command.command("status")
