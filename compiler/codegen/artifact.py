@@ -110,6 +110,8 @@ def read(name: str) -> Artifact | None:
 
 def digest_of(path: str | os.PathLike[str]) -> str:
     """Hash of the bytes of the file *path*. Raises OSError, also for what can be read only once, or without end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would take its writer from whoever reads it next
+        raise OSError(errno.EINVAL, "not a file to remember", os.fspath(path))
     with open(path, "rb", opener=_quickly) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
