@@ -224,3 +224,14 @@ def test_what_can_be_read_once_is_read_once(home: Path) -> None:
     writer.join(10)
     assert not writer.is_alive()
     assert kept(home) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_even_opened_to_be_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens it takes its writer: what was written would be gone before it is read."""
+    os.mkfifo(tmp_path / "pipe.cap")
+    opened: list[str] = []
+    monkeypatch.setattr(artifact, "_quickly", lambda path, flags: opened.append(path) or os.open(os.devnull, flags))
+    with pytest.raises(OSError, match="not a file to remember"):
+        artifact.digest_of(tmp_path / "pipe.cap")
+    assert opened == []
