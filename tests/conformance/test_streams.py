@@ -277,3 +277,10 @@ def test_every_stream_expects_something_that_is_told() -> None:
         expected = [key for step in case["events"] for key in step.get("expect", {})]
         assert expected, name
         assert set(expected) <= OF_STATE | OF_ANSWERS, name
+
+
+def test_nothing_in_a_case_is_passed_over() -> None:
+    """A word that the runner does not read would make a case hold something else than it says."""
+    for stem, suite in suites():
+        for case in suite["cases"]:
+            assert set(case) <= {"name", "events", "tried"}, (stem, case["name"], sorted(case))
