@@ -189,6 +189,11 @@ def test_a_torn_end_does_not_stop_a_query(desk, told):
     assert len(list(query(desk))) == len(told)
 
 
+def hears_ctrl_c() -> None:
+    """A suite that was started in the background ignores Ctrl-C, and its children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_follow_prints_what_is_added_and_ctrl_c_ends_it_with_130(tmp_path):
     path = tmp_path / "j"
     with Journal.open(path, header={}) as journal:
@@ -198,7 +203,7 @@ def test_follow_prints_what_is_added_and_ctrl_c_ends_it_with_130(tmp_path):
 
         decide("d-1")
         with subprocess.Popen([sys.executable, "-m", "caplex", "audit", "query", str(path), "--follow", "--format", "json"], stdout=subprocess.PIPE,
-                              text=True, cwd=ROOT) as following:
+                              text=True, cwd=ROOT, preexec_fn=hears_ctrl_c) as following:
             assert following.stdout is not None
             seen = [json.loads(following.stdout.readline())["decision"]["decision_id"]]
             for number in (2, 3, 4):
