@@ -63,23 +63,30 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
 compile_text = loads
 
 
-def check(*paths: str | Path) -> list[Diagnostic]:
-    """Diagnostics of the policies in *paths*, in order; files only. From the cache where nothing has changed."""
-    return [found for path in paths for found in _check(path)]
+def check(*paths: str | Path, settings: Settings = None, mode: Mode | None = None) -> list[Diagnostic]:
+    """Diagnostics of the policies in *paths*, in order; files only. From the cache where nothing has changed.
+
+    Args:
+        settings, mode: From outside, as of `load`.
+    Raises:
+        PolicyError: The settings cannot be read.
+    """
+    values = resolve_settings(settings)
+    return [found for path in paths for found in _check(path, values, mode)]
 
 
-def _check(path: str | Path) -> list[Diagnostic]:
-    name = _name(path, {}, None)
+def _check(path: str | Path, values: Mapping[str, Any], mode: Mode | None) -> list[Diagnostic]:
+    name = _name(path, values, mode)
     kept = artifact.read(name) if name else None
     known = artifact.load(kept.diagnostics) if kept is not None else None
     if isinstance(known, list):
         return known
     from caplex.compiler import driver
 
-    checked, diagnostics = driver.check_path(Path(path))
+    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
     if name and checked is not None and not any(found.is_error for found in diagnostics):
         # Whoever checks a policy decides with it next: then that finds it compiled.
-        _keep(name, checked, diagnostics, _compile(checked, diagnostics, {}, None)[1])
+        _keep(name, checked, diagnostics, _compile(checked, diagnostics, values, mode)[1])
     return diagnostics
 
 
@@ -121,6 +128,7 @@ def _compile(
     from caplex.compiler.codegen.assemble import Assembler
     from caplex.compiler.diagnostics.render import render
     from caplex.compiler.graph.build import build
+    from caplex.compiler.semantics.outside import recorded
     from caplex.runtime.canonical import sha256_bytes as sha256
     from caplex.runtime.errors import PolicyError
 
@@ -138,7 +146,7 @@ def _compile(
             "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
             "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
         }
-        given = {"settings": {name: str(value) for name, value in values.items()}, "mode": mode}
+        given = {"settings": {name: recorded(value) for name, value in sorted(values.items())}, "mode": mode}
         code = plans.code_of(graph.policy.name, generated)
         plan = assembler.plan(generated, code=code, sources=sources, given=given, **hashes)
         return plan, plans.freeze(plan, generated, code)

@@ -140,6 +140,8 @@ class Bound:
             return merge(*lost), None
         if not matching:
             return setting.value, None
+        if any(override.scopes for override in matching):  # what was approved for all stands in for the default: it counts if nothing else does
+            matching = [override for override in matching if override.scopes]
         best = min(matching, key=lambda o: self._rank(setting, o)) if setting.order != "tightest" else _tightest(setting, matching)
         return best.value, best
 

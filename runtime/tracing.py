@@ -165,12 +165,12 @@ def _limit_source(rule: RulePlan, bound: Bound) -> LimitSource | None:
         setting = bound.plan.settings[spec.name]
         value, override = bound.setting_in_force(spec.name)
         base = LimitSource(f"{setting.name}, {setting.origin}", setting=setting.name, source=setting.source, value=shown(value),
-                           unit=setting.type, origin=setting.origin)
+                           unit=setting.type, origin=setting.origin, column=setting.column)
         if override is None:
             return base
-        scope = " and ".join(f'{dimension} "{text}"' for dimension, (text, _) in zip(override.ranks, override.scopes, strict=True))
+        scope = " and ".join(f'{dimension} "{text}"' for dimension, (text, _) in zip(override.ranks, override.scopes, strict=True)) or "all"
         return replace(base, text=f"{setting.name}, {override.kind} for {scope}", override=override.kind, key=scope, through=override.through,
-                       approved_by=override.approved_by, ticket=override.ticket, source=override.source)
+                       approved_by=override.approved_by, ticket=override.ticket, source=override.source, column=override.column)
     return None
 
 

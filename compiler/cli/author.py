@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,14 +13,15 @@ from caplex.compiler.cli.helping import completes
 from caplex.compiler.cli.options import Outside, output_format, settings_options
 from caplex.compiler.cli.output import Status
 
-_UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
+UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
 """Not there, a folder, not to be read: nothing was checked, which is another answer than that something is wrong with it."""
 
 
 @click.command("check")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completes("policies"))
+@settings_options
 @output_format("text", "json", "github")
-def check_command(paths: tuple[str, ...], format: str) -> int:
+def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
     """Parse, resolve and type-check policies; write nothing.
 
     A folder stands for every *.cap in it that .gitignore does not leave out.
@@ -26,6 +30,10 @@ def check_command(paths: tuple[str, ...], format: str) -> int:
     caplex check desk.cap
     caplex check .
     caplex check desk.cap --format github
+    caplex check desk.cap --set max_position=6%
+
+    With `--settings` or `--set`, the policies are checked as those settings make them, and the values that come of it are
+    printed with where each is from.
 
     Exit status: 0 no errors; 1 errors were found; 2 a file cannot be read.
 
@@ -37,21 +45,41 @@ def check_command(paths: tuple[str, ...], format: str) -> int:
     from caplex.compiler.diagnostics.render import summary
 
     files = policy_files(paths)
-    found = caplex.check(*files)
-    unread = any(diagnostic.span is None and diagnostic.code.id in _UNREAD for diagnostic in found)
+    settings = outside.settings() if outside.given else None
+    found = caplex.check(*files, settings=settings, mode=outside.mode)
+    broken = any(diagnostic.is_error for diagnostic in found)
+    resolved = [] if settings is None or broken else _resolved(files, settings, outside)
+    unread = any(diagnostic.span is None and diagnostic.code.id in UNREAD for diagnostic in found)
     if format == "json":
-        output.say_json(formats.document(found))
+        output.say_json(formats.document(found) | ({"policies": resolved} if resolved else {}))
     elif format == "github":
         if found:
             output.say(formats.github(found))
     else:
         output.show(found, sys.stdout)
+        _tell(resolved, found=bool(found))
         policies = "1 policy" if len(files) == 1 else f"{len(files)} policies"
         sys.stdout.flush()
         output.tell(("\n" if found else "") + f"{policies} checked: {summary(found)}")
     if unread:
         return Status.USAGE
-    return Status.NO if any(diagnostic.is_error for diagnostic in found) else Status.WORKED
+    return Status.NO if broken else Status.WORKED
+
+
+def _resolved(files: Sequence[Path], settings: Mapping[str, Any], outside: Outside) -> list[dict[str, Any]]:
+    import caplex
+    from caplex.compiler.tools.resolved import document
+
+    return [document(caplex.load(file, settings=settings, mode=outside.mode), str(file)) for file in files]
+
+
+def _tell(resolved: Sequence[dict[str, Any]], *, found: bool) -> None:
+    if not resolved:
+        return
+    from caplex.compiler.tools.resolved import lines
+
+    for number, each in enumerate(resolved):
+        output.say(("\n" if found or number else "") + "\n".join(lines(each)))
 
 
 @click.command("compile")

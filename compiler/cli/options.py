@@ -24,20 +24,28 @@ class Outside:
     file: str | None
     assigned: tuple[str, ...]
     mode: Mode | None
+    prefix: str = VARIABLE
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line itself names settings; the environment is the same for all commands."""
+        return self.file is not None or bool(self.assigned)
 
     def settings(self) -> dict[str, Any]:
         """Values by name of setting; a setting of an import is ``alias.name``, in the environment ``ALIAS__NAME``."""
+        from caplex.compiler.semantics.outside import Outside as Given
+
         values: dict[str, Any] = {}
         if self.file is not None:
             from caplex.compiler.tools.settings_file import read_settings
 
             values |= read_settings(path_of(self.file))
-        values |= from_environment(os.environ)
+        values |= from_environment(os.environ, self.prefix)
         for assignment in self.assigned:
             name, equals, value = assignment.partition("=")
             if not equals or not name.strip():
                 raise click.UsageError(f"`--set {assignment}` is no NAME=VALUE")
-            values[name.strip()] = value.strip()
+            values[name.strip()] = Given(value.strip(), "--set")
         return values
 
 
@@ -48,10 +56,12 @@ def path_of(name: str) -> Any:
     return Path(name)
 
 
-def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Settings that stand in ``CAPLEX_SET_…``."""
-    names = sorted(name for name in environment if name.startswith(VARIABLE) and len(name) > len(VARIABLE))
-    return {name.removeprefix(VARIABLE).lower().replace("__", "."): environment[name] for name in names}
+def from_environment(environment: Mapping[str, str], prefix: str = VARIABLE) -> dict[str, Any]:
+    """Settings that stand in variables whose names begin with *prefix*: ``CAPLEX_SET_SANITY__PRICE_COLLAR`` is `sanity.price_collar`."""
+    from caplex.compiler.semantics.outside import Outside as Given
+
+    names = sorted(name for name in environment if name.startswith(prefix) and len(name) > len(prefix))
+    return {name.removeprefix(prefix).lower().replace("__", "."): Given(environment[name], f"environment {name}") for name in names}
 
 
 def settings_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -61,9 +71,13 @@ def settings_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--set", "assigned", metavar="NAME=VALUE", multiple=True, help="One setting; it moves only to the safer side.",
                   shell_complete=completes("settings"))
     @click.option("--mode", type=click.Choice(["enforce", "monitor"]), help="Instead of the mode of the header.")
+    @click.option("--env-prefix", "prefix", metavar="PREFIX", default=VARIABLE, show_default=True,
+                  help="Environment variables that begin so are settings.")
     @functools.wraps(command)
-    def wrapped(*args: Any, file: str | None, assigned: tuple[str, ...], mode: str | None, **kwargs: Any) -> R:
-        return command(*args, outside=Outside(file=file, assigned=assigned, mode=cast("Mode | None", mode)), **kwargs)
+    def wrapped(*args: Any, file: str | None, assigned: tuple[str, ...], mode: str | None, prefix: str, **kwargs: Any) -> R:
+        if not prefix:
+            raise click.UsageError("`--env-prefix` is empty: every variable would be a setting")
+        return command(*args, outside=Outside(file=file, assigned=assigned, mode=cast("Mode | None", mode), prefix=prefix), **kwargs)
 
     return wrapped
 

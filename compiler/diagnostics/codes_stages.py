@@ -116,6 +116,12 @@ WAIVER_TERMS = Code(
     "waiver W-010 of EXP-010 { when intent.symbol == \"SH\" }",
     "waiver W-010 of EXP-010 through 2026-06-30 approved by \"CRO\" ticket \"R-1\" { when intent.symbol == \"SH\" }",
 )
+APPROVAL_TERMS = Code(
+    "CAP459", "approval-terms", _E, "An approval that does not say everything",
+    "A riskier value from a settings file needs somebody who answers for it and a day on which it ends.",
+    "# desk.yaml\nmax_position: {value: 20%, approved_by: CRO}",
+    "# desk.yaml\nmax_position: {value: 20%, approved_by: CRO, through: 2026-03-31, ticket: RISK-412}",
+)
 SETTING_SIDE = Code(
     "CAP458", "no-safer-side", _E, "A safer side for something without order",
     "`lower is safer` needs a number.",

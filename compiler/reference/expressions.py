@@ -324,6 +324,7 @@ class Reader:
         found = [override for override, holds in zip(alive, matches, strict=True) if holds is True]
         if not found:
             return info.value
+        found = [override for override in found if override.scopes] or found  # an approval for all is a default with an end
         order = self.checked.policy.overrides
         if order != "tightest":
             def rank(override: model.OverrideInfo) -> tuple[bool, ...]:

@@ -26,7 +26,7 @@ def analyse(
 
     Args:
         load: Finds and parses imported modules.
-        settings: Values from outside by qualified name: texts, numbers, lists, or `settings.Outside` with their origin.
+        settings: Values from outside by qualified name: texts, numbers, lists, or `outside.Outside` with their origin.
         mode: Replaces the mode of the header.
         identity: What *load* calls the entry, so that an import of it is a cycle; its source's name unless given.
     Returns:

@@ -106,6 +106,8 @@ class OverrideInfo:
     approved_by: str | None
     ticket: str | None
     node: ast.Override
+    origin: str = ""
+    """Where it comes from, if from outside the policy; then it has no scopes, and stands in for the default."""
 
 
 @dataclass(frozen=True, slots=True)

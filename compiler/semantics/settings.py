@@ -1,10 +1,9 @@
 """Settings: their types, their values, who may move them, and their overrides."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 from itertools import count
 
@@ -14,26 +13,17 @@ from caplex.compiler.semantics import builtins, units
 from caplex.compiler.semantics.constants import NotConstant, evaluate
 from caplex.compiler.semantics.infer import Infer
 from caplex.compiler.semantics.model import LetBinding, MemberBinding, OverrideInfo, SettingBinding, SettingInfo, Value
-from caplex.compiler.semantics.report import at, guess, listing, near
+from caplex.compiler.semantics.moving import FromOutside, Moved, greater, safe, side
+from caplex.compiler.semantics.report import at, guess, listing
 from caplex.compiler.semantics.schema import read_type
 from caplex.compiler.semantics.stages import day_start
 from caplex.compiler.semantics.symbols import Scope
-from caplex.compiler.source import Source
 from caplex.compiler.syntax import ast
-from caplex.compiler.syntax.parser import parse_expression
 from caplex.runtime.schema import Kind, SectionSpec, Type
 
 MOST_STEPS = 50
 SILENT = "said"
 """Why of a `NotConstant` that has been complained about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """A value from outside the policy, and from where: ``file desk.yaml``, ``environment``, ``--set``."""
-
-    value: object
-    origin: str = "settings"
 
 
 def resolve(infer: Infer, entry: Scope, outside: Mapping[str, object]) -> dict[str, SettingInfo]:
@@ -50,16 +40,17 @@ class _One:
     value: Value = None
     origin: str = "policy"
     state: str = "new"
+    moved: Moved | None = None
 
 
 class _Settings:
     def __init__(self, infer: Infer, entry: Scope, outside: Mapping[str, object]) -> None:
         self._infer = infer
         self._entry = entry
-        self._outside = outside
+        self._ids = count(-1, -1)
+        self._outside = FromOutside(outside, infer.problems, self._from_outside, infer.checked.policy.timezone, self._ids)
         self._all: dict[str, _One] = {}
         self._arguments: dict[str, tuple[ast.Argument, Scope]] = {}
-        self._ids = count(-1, -1)
         self._depth = 0
         self._by_file: dict[str, Value] = {}
 
@@ -71,7 +62,7 @@ class _Settings:
                 self._all[scope.prefix + name] = _One(scope, node, type_, scope.prefix + name)
                 self._infer.setting_types[scope.prefix + name] = type_
         self._match_arguments(self._entry)
-        self._unknown_outside()
+        self._outside.unknown(self._all)
         for one in self._all.values():
             if one.state == "new":
                 with suppress(NotConstant):  # it has been said why
@@ -102,21 +93,6 @@ class _Settings:
                     seen[name] = argument.name
                     self._arguments[below.prefix + name] = (argument, scope)
             self._match_arguments(below)
-
-    def _unknown_outside(self) -> None:
-        for name in sorted(self._outside):
-            if name not in self._all:
-                found = near(name, self._all)
-                self._say(Diagnostic(
-                    codes_names.UNKNOWN_SETTING, f"no setting is named `{name}`", None,
-                    help=f"did you mean `{found}`?" if found
-                    else (f"settings are {listing(sorted(self._all))}" if self._all else "the policy has none"),
-                    where=self._given(name).origin,
-                ))
-
-    def _given(self, name: str) -> Outside:
-        value = self._outside[name]
-        return value if isinstance(value, Outside) else Outside(value)
 
     def _value(self, one: _One, reader: ast.Node) -> Value:
         """The value of *one*, worked out once; NotConstant where it has been complained about."""
@@ -152,7 +128,9 @@ class _Settings:
                 self._must_tighten(one, default, one.value, argument.value)
             default = one.value
         if one.name in self._outside:
-            self._move(one, default)
+            moved = self._outside.move(one.node, one.name, one.type, default)
+            if moved is not None:
+                one.value, one.origin, one.moved = moved.value, moved.origin, moved
 
     def _default(self, one: _One) -> Value:
         """What its declaration says. Of a module, an amount in another currency than the policy's may be replaced in `use`.
@@ -252,71 +230,14 @@ class _Settings:
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────
 
-    def _move(self, one: _One, default: Value) -> None:
-        """Take the value from outside, if it lies on the safer side of *default* or the setting is `open`."""
-        given = self._given(one.name)
-        before = len(self._infer.problems)
-        value = self._read(one, given)
-        if len(self._infer.problems) > before:
-            return
-        if one.node.hard or (one.node.safer is not None and not one.node.open):
-            self._must_tighten(one, default, value, None, given.origin)
-        if len(self._infer.problems) == before:
-            one.value, one.origin = value, given.origin
+    def _from_outside(self, expr: ast.Expr, name: str, type_: Type) -> Value:
+        return self._constant(expr, type_, self._entry, f"`{name}`")
 
-    def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr | None,
-                      origin: str = "use") -> None:
-        safer = one.node.safer
-        if value == default or (safer == "lower" and not _greater(value, default)) or (safer == "higher"
-                                                                                       and not _greater(default,
-                                                                                                        value)):
-            return
-        side = f"only move {'down' if safer == 'lower' else 'up'}" if safer else "not be moved"
-        why = "declared `hard`" if one.node.hard else "without `open`"
-        message = f"`{one.name}` may {side} from here"
-        if expr is not None:
-            self._say(at(codes_stages.RISKIER, message, expr.span, "riskier than its default",
-                         also=[(one.node.name.span, why)]))
-        else:
-            self._say(Diagnostic(codes_stages.RISKIER, message, one.node.name.span,
-                                 help=f"declare it `open` if {origin} may loosen it",
-                                 notes=(f"the value comes from {origin}",), where=origin))
-
-    def _read(self, one: _One, given: Outside) -> Value:
-        """A value from outside: a text is read as an expression, but for texts and identifiers as itself."""
-        value, type_ = given.value, one.type
-        if type_.kind is Kind.SET and isinstance(value, (list, tuple, set, frozenset)):
-            if all(isinstance(item, str) for item in value):
-                return frozenset(str(item) for item in value)
-            return self._unreadable(one, given)
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, str):
-            text = value.strip()
-        elif isinstance(value, (int, Decimal)):
-            text = format(value, "f") if isinstance(value, Decimal) else str(value)
-        elif isinstance(value, Fraction):
-            return value if type_.numeric else self._unreadable(one, given)
-        else:
-            text = format(Decimal(repr(value)), "f") if type(value).__name__ == "float" else ""
-        if type_.kind in (Kind.TEXT, Kind.NOMINAL, Kind.ENUM) and isinstance(value, str) and not text.startswith('"'):
-            if type_.kind is Kind.ENUM and text not in type_.members:
-                self._say(Diagnostic(codes_names.UNKNOWN_MEMBER,
-                                     f"`{text}` is not one of {listing(type_.members, most=20)}", None,
-                                     help=guess(text, type_.members), where=given.origin))
-            return text
-        expr, problems = parse_expression(Source(f"{given.origin} {one.name}", text), self._ids)
-        if expr is None or problems:
-            return self._unreadable(one, given, problems)
-        return self._constant(expr, type_, self._entry, f"`{one.name}`")
-
-    def _unreadable(self, one: _One, given: Outside, problems: Sequence[Diagnostic] = ()) -> Value:
-        notes = tuple(problem.message for problem in problems)
-        shown = given.value if isinstance(given.value, str) else repr(given.value)
-        self._say(Diagnostic(codes_stages.BAD_VALUE,
-                             f"`{shown}` is not a value of `{one.name}`, which is {units.noun(one.type)}", None,
-                             notes=notes, where=given.origin))
-        return None
+    def _must_tighten(self, one: _One, default: Value, value: Value, expr: ast.Expr) -> None:
+        """A `hard` setting that an import replaces only gets safer."""
+        if not safe(one.node.safer, default, value):
+            self._say(at(codes_stages.RISKIER, f"`{one.name}` may {side(one.node.safer)} from here", expr.span, "riskier than its default",
+                         also=[(one.node.name.span, "declared `hard`")]))
 
     # ── ranges, overrides ────────────────────────────────────────────────────────────────────────────
 
@@ -330,6 +251,9 @@ class _Settings:
         self._in_range(one, one.value, low, high, self._written(one))
         overrides = tuple(info for override in node.overrides
                           if (info := self._override(one, override, low, high)) is not None)
+        if one.moved is not None and one.moved.approved is not None:
+            self._in_range(one, one.moved.approved.value, low, high, one.moved.approved.node)
+            overrides += (one.moved.approved,)
         return SettingInfo(
             name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer,
             hard=node.hard, default=self._default_as_written(one),
@@ -370,7 +294,7 @@ class _Settings:
         until = day_start(override.through.iso, self._infer.checked.policy.timezone,
                           later_days=1) if override.through else None
         written = self._as_written(override.value, value)
-        if override.kind == "tighten" and _greater(*((value, one.value) if one.node.safer == "lower" else (one.value, value))):
+        if override.kind == "tighten" and greater(*((value, one.value) if one.node.safer == "lower" else (one.value, value))):
             value = one.value  # moved from outside to a safer side than this one has: a `tighten` does not undo it
         return OverrideInfo(
             kind=override.kind, scopes=tuple(scopes), value=value, written=written,
@@ -408,10 +332,3 @@ def _of_currencies(problem: Diagnostic, expr: ast.Expr) -> bool:
 
 def _can_scope(section: SectionSpec) -> bool:
     return section.inputs and section.shape == "one" and "value" in section.fields
-
-
-def _greater(left: Value, right: Value) -> bool:
-    """``left > right`` where None is `unlimited`, greater than every number."""
-    if left is None or right is None:
-        return left is None and right is not None
-    return isinstance(left, Fraction) and isinstance(right, Fraction) and left > right

@@ -258,7 +258,7 @@ def _setting_line(case: _Case, info: SettingInfo) -> str:
 
 def _overrides(case: _Case, info: SettingInfo) -> Iterator[str]:
     for each in info.overrides:
-        scopes = " and ".join(f"{dimension} {text}" for dimension, text in each.scopes)
+        scopes = " and ".join(f"{dimension} {text}" for dimension, text in each.scopes) or "all"
         text = f"  - {each.kind} for {scopes} = {value_text(each.value, info, case.checked.policy.currency)}"
         text += f", through {each.through}" if each.through else ""
         text += f", approved by {each.approved_by}" if each.approved_by else ""

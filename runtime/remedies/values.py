@@ -82,7 +82,7 @@ def _setting(trial: Trial, slot: int) -> Iterator[Knob]:
     if not isinstance(value, Fraction) or setting.type.kind not in PLACES:
         return
     low, high = allowed(setting, override)
-    scope = "" if override is None else " for " + " and ".join(f'{d} "{t}"' for d, (t, _) in zip(override.ranks, override.scopes, strict=True))
+    scope = "" if override is None or not override.ranks else " for " + " and ".join(f'{d} "{t}"' for d, (t, _) in zip(override.ranks, override.scopes, strict=True))
     yield Knob((slot,), setting.type, value, setting.name, setting.name, True, low, high, note=scope)
 
 

@@ -114,4 +114,4 @@ def test_empty_facts_are_told(capsys, tmp_path):
 def test_settings_and_changes_go_together(capsys):
     facts = "examples/quickstart/facts/2-trimmed.json"
     _, out, _ = run(capsys, "explain", DESK, "--facts", facts, "--set", "max_position=4%", "--what-if", "intent.quantity=600")
-    assert "max_position 4%, from settings" in out
+    assert "max_position 4%, from --set" in out

@@ -178,8 +178,11 @@ def test_settings_from_outside_have_an_order(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPLEX_SET_B", "2%")
     monkeypatch.setenv("CAPLEX_SET_C", "2%")
     values = Outside(file=str(file), assigned=("c=3%",), mode=None).settings()
-    assert values == {"a": "1%", "b": "2%", "c": "3%"}
-    assert from_environment({"CAPLEX_SET_ALIAS__LIMIT": "1", "CAPLEX_SET_": "x", "OTHER": "y"}) == {"alias.limit": "1"}
+    assert {name: (given.value, given.origin) for name, given in values.items()} == {
+        "a": ("1%", f"{file}:1"), "b": ("2%", "environment CAPLEX_SET_B"), "c": ("3%", "--set")}
+    found = from_environment({"CAPLEX_SET_ALIAS__LIMIT": "1", "CAPLEX_SET_": "x", "OTHER": "y"})
+    assert {name: given.value for name, given in found.items()} == {"alias.limit": "1"}
+    assert list(from_environment({"DESK_STOP": "1", "CAPLEX_SET_STOP": "2"}, "DESK_")) == ["stop"]
     with pytest.raises(click.UsageError):
         Outside(file=None, assigned=("novalue",), mode=None).settings()
 

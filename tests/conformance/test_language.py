@@ -1,6 +1,7 @@
 """The conformance cases of the language, run by every engine; see README.md beside this file."""
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
@@ -8,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ruamel.yaml import YAML
@@ -98,32 +99,39 @@ def document(shared: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, An
 # ── engines ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Case(NamedTuple):
+    """Text of a policy and, as JSON, its settings from outside."""
+
+    text: str
+    settings: str
+
+
 @cache
-def checked(text: str) -> Any:
-    module, diagnostics = driver.check_source(Source("case.cap", text))
+def checked(policy: Case) -> Any:
+    module, diagnostics = driver.check_source(Source("case.cap", policy.text), settings=json.loads(policy.settings))
     assert module is not None, "\n".join(str(found.message) for found in diagnostics)
     return module
 
 
 @cache
-def compiled(text: str) -> caplex.Policy:
-    return caplex.loads(text, name="case.cap")
+def compiled(policy: Case) -> caplex.Policy:
+    return caplex.loads(policy.text, name="case.cap", settings=json.loads(policy.settings))
 
 
-def by_reference(text: str, facts: dict[str, Any]) -> dict[str, Any]:
-    module = checked(text)
+def by_reference(policy: Case, facts: dict[str, Any]) -> dict[str, Any]:
+    module = checked(policy)
     info = module.policy
     world = World(module.schema, facts, currency=info.currency, timezone=info.timezone, day_start_ns=info.day_start_ns)
     return of_ruling(reference.rule_on(module, world))
 
 
-def by_judge(text: str, facts: dict[str, Any]) -> dict[str, Any]:
-    return of_ruling(compiled(text).ruling(facts))
+def by_judge(policy: Case, facts: dict[str, Any]) -> dict[str, Any]:
+    return of_ruling(compiled(policy).ruling(facts))
 
 
-def by_decide(text: str, facts: dict[str, Any]) -> dict[str, Any]:
+def by_decide(policy: Case, facts: dict[str, Any]) -> dict[str, Any]:
     """The face: the fused function first, the rest told on demand."""
-    decision = compiled(text).decide(facts)
+    decision = compiled(policy).decide(facts)
     found = remedies.find(decision)
     return {
         "remedies": [offer.text for offer in found.offers], "unmet": [unmet.text for unmet in found.unmet],
@@ -145,7 +153,7 @@ def of_ruling(ruling: Ruling) -> dict[str, Any]:
         "emitted": list(ruling.emitted), "paths": list(dict.fromkeys(leaf.path for leaf in leaves))}
 
 
-ENGINES: tuple[Callable[[str, dict[str, Any]], dict[str, Any]], ...] = (by_reference, by_judge, by_decide)
+ENGINES: tuple[Callable[[Case, dict[str, Any]], dict[str, Any]], ...] = (by_reference, by_judge, by_decide)
 
 
 # ── the cases ─────────────────────────────────────────────────────────────────────────────────────────
@@ -162,10 +170,15 @@ CASES = [(f"{stem}: {suite['spec']}: {case['name']}", suite, case) for stem, sui
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
 @pytest.mark.parametrize(("suite", "case"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])
-def test_conformance(engine: Callable[[str, dict[str, Any]], dict[str, Any]], suite: dict[str, Any], case: dict[str, Any]) -> None:
-    answer = engine(policy_text(suite), document(suite.get("given", {}), case))
+def test_conformance(engine: Callable[[Case, dict[str, Any]], dict[str, Any]], suite: dict[str, Any], case: dict[str, Any]) -> None:
+    policy = Case(policy_text(suite), json.dumps(plain(suite.get("settings", {}))))
+    answer = engine(policy, document(suite.get("given", {}), case))
     expect = {key: Fraction(value) if key in ("quantity", "if_approved") else value for key, value in case["expect"].items()}
     assert {key: answer[key] for key in expect if key in answer} == {key: value for key, value in expect.items() if key in answer}, answer
+
+
+def test_every_word_of_a_suite_is_read() -> None:
+    assert {key for _, suite in suites() for key in suite} <= {"spec", "policy", "header", "given", "cases", "settings"}
 
 
 def test_every_case_has_its_own_name() -> None:

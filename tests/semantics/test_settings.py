@@ -1,12 +1,13 @@
 """Settings: values, who may move them, overrides."""
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
-from caplex.compiler.semantics.settings import Outside
+from caplex.compiler.semantics.outside import Outside, normal, recorded
 
 RULE = "limit EXP-900 { intent.quantity at most 5 else deny }\n"
 USE = RULE + "limit EXP-910 { account.drawdown at most cap else deny }\n"
@@ -122,3 +123,40 @@ def test_an_override_made_of_a_setting_that_has_no_value_is_one_error(errors):
     text = ('setting cap : ratio = cap\nsetting most : ratio = 5%\nsetting double : ratio = 10% lower is safer { tighten for symbol "X" = cap }\n'
             "limit EXP-910 { abs(after.position.notional) at most double of account.equity else reduce }\nlimit EXP-920 { account.drawdown at most most else deny }\n")
     assert [code for code, _ in errors(text, settings={"most": "4%"})] == ["CAP220"]
+
+
+# ── approved outside ──────────────────────────────────────────────────────────────────────────────────
+
+APPROVED = {"value": "30%", "approved_by": "CRO", "through": "2026-03-31", "ticket": "R-9"}
+
+
+def test_an_approval_stands_beside_the_default_until_its_day(good):
+    cap = good(TIGHTENED.format(""), settings={"cap": APPROVED}).settings["cap"]
+    assert (cap.value, cap.origin) == (Fraction(1, 10), "policy")
+    approved = cap.overrides[-1]
+    assert (approved.kind, approved.scopes, approved.value, approved.through, approved.approved_by, approved.ticket) == (
+        "loosen", (), Fraction(3, 10), "2026-03-31", "CRO", "R-9")
+    assert approved.until_ns == 1775016000 * 10**9  # the end of the day in New York
+
+
+def test_a_safer_value_needs_no_approval_and_its_terms_say_nothing(good):
+    cap = good(TIGHTENED.format(""), settings={"cap": APPROVED | {"value": "7%"}}).settings["cap"]
+    assert (cap.value, len(cap.overrides)) == (Fraction(7, 100), 2)
+
+
+@pytest.mark.parametrize(("name", "change", "codes"), [
+    ("cap", {"approved_by": None}, ["CAP459"]), ("cap", {"through": None}, ["CAP459"]), ("cap", {"through": "2026-02-30"}, ["CAP459"]),
+    ("cap", {"through": "31.3.2026"}, ["CAP459"]), ("cap", {"thru": "2026-03-31"}, ["CAP459"]), ("cap", {"value": "90%"}, ["CAP316"]),
+    ("stop", {"value": "6_000 USD"}, ["CAP454"]), ("nailed", {"value": 2}, ["CAP454"]),
+])
+def test_approvals_that_are_refused(errors, name, change, codes):
+    assert [code for code, _ in errors(KNOBS, settings={name: APPROVED | change})] == codes
+
+
+def test_what_a_record_keeps_compiles_to_the_same():
+    given = {"cap": APPROVED, "names": ["B", "A"], "free": Outside("20%", "--set"), "wide": Decimal("0.2")}
+    kept = {name: recorded(value) for name, value in given.items()}
+    assert kept == {"cap": {"origin": "settings", **APPROVED}, "names": ["A", "B"], "free": {"value": "20%", "origin": "--set"}, "wide": "0.2"}
+    assert json.loads(json.dumps(kept)) == kept
+    assert [normal(value) for value in kept.values()] == [
+        normal(APPROVED), Outside(["A", "B"]), Outside("20%", "--set"), Outside("0.2")]

@@ -19,7 +19,8 @@ def words(context: Context) -> Iterator[Diagnostic]:
     """`tighten` tightens and never ends; `loosen` loosens, ends, and has an approver; `set` is for settings without a safer side."""
     for setting in context.checked.settings.values():
         for override in setting.overrides:
-            yield from _kind(setting, override)
+            if override.scopes:  # what was approved outside for all has been judged where it was read
+                yield from _kind(setting, override)
 
 
 def _kind(setting: SettingInfo, override: OverrideInfo) -> Iterator[Diagnostic]:
