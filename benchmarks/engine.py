@@ -2,7 +2,7 @@
 
 First each decision must equal the one on the document that `engine.facts(intent)` tells, in verdict and quantity. Then the
 forms are timed in turn within each round, in processor time, which other programs disturb least, and ratios are taken round by
-round. PolicyGate, the package `policygate-capital` (`pip install -e .[peers]`), runs its own loop over the same intents under
+round. Before that each desk has seen both sides of all its symbols; the streams beside PolicyGate begin with nothing known. PolicyGate, the package `policygate-capital` (`pip install -e .[peers]`), runs its own loop over the same intents under
 the same nine rules; both write every step to a file without forcing it to the disk. Its cost grows with the stream, so that
 lengths are compared.
 
@@ -208,6 +208,8 @@ def measure(policy: Policy, folder: Path, rounds: int, batch: int) -> dict[str, 
               for durability in ("group", "each")}  # waiting for the disk is what they do
     desks |= {f"{held} positions": Desk(policy, held) for held in (20, 100, 500)}
     desks |= {f"{label} events in the window": Desk(windows, past=past) for label, past in (("100", 100), ("1 000", 1_000), ("100 000", 100_000))}
+    for desk in desks.values():
+        desk.steps(2 * desk.symbols)  # both sides of each symbol once: the first intent of its kind goes the long way
     found: dict[str, list[float]] = {name: [] for name in (*desks, "fill, no journal", "quote, no journal")}
     gc.collect()
     gc.disable()

@@ -2,10 +2,11 @@
 
 Written are the events of a desk, 240 bytes of body each. `encode + chain + write` hands 64 lines to the system at once;
 `a flush each` asks for every line, as an engine does that answers one intent after the other. Then a journal of a million
-lines is read and verified, and the memory that this takes is shown. What a CPU second does (the best round) is not disturbed by
+lines is read and verified, and the memory that this takes is shown. At last an engine's own journal (quotes, intents, orders,
+fills of `stream.py`) is opened again without its store, and replayed: each decision made again and compared. What a CPU second does (the best round) is not disturbed by
 what else runs on the machine, nor by its disk.
 
-    python benchmarks/journal.py [--lines N] [--long N] [--rounds N] [--folder DIR]
+    python benchmarks/journal.py [--lines N] [--long N] [--replay N] [--rounds N] [--folder DIR]
 """
 from __future__ import annotations
 
@@ -21,7 +22,12 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
+from stream import POLICY, events
+
+import caplex
+from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.journal import Journal, read, verify
+from caplex.runtime.replay import replay
 
 AT = "2026-01-05T15:00:00.000000Z"
 GOAL = 270_000  # lines a second: encode, sha256, write
@@ -65,12 +71,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--long", type=int, default=1_000_000, help="lines of the journal that is read")
+    parser.add_argument("--replay", type=int, default=50_000, help="lines of the journal that an engine opens again; 0: none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="on the disk that is asked about; a temporary one by default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         writing(Path(folder), given.lines, given.rounds)
         reading(Path(folder), given.long)
+        if given.replay:
+            replaying(Path(folder), given.replay)
     return 0
 
 
@@ -129,6 +138,26 @@ def reading(folder: Path, count: int) -> None:
         peaks[label] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     print("memory at its highest: " + ", ".join(f"{peak / 2**20:.1f} MiB over {min(label, few * 2):,} lines" for label, peak in peaks.items()))
+
+
+def replaying(folder: Path, count: int) -> None:
+    """What an engine wrote, folded and decided again."""
+    path, policy = folder / "desk.journal", caplex.loads(POLICY, name="desk.cap")
+    with caplex.Engine(policy, path, durability="os", store=False) as engine:
+        for event in events(count, 0.2):
+            (engine.submit if event["type"] == "intent" else engine.apply)(event)
+            if engine._journal is not None and engine._journal.next_seq >= count:
+                break
+    lines = sum(1 for _ in read(path))
+
+    def identical() -> None:
+        if not replay(path, load=compile_recorded).identical:
+            sys.exit("the journal did not replay to the same answers")
+
+    print(f"\n{f'an engine and {lines:,} lines':34}{'a CPU second':>14}")
+    for name, work in (("opened again, without its store", lambda: caplex.Engine(policy, path, durability="os", store=False).close()),
+                       ("replayed and compared", identical)):
+        print(f"{name:34}{rate(lines, work, process_time):>14,.0f}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from caplex.version import __version__  # noqa: E402 - the path must be right fi
 
 if TYPE_CHECKING:
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
+    from caplex.compiler.testing.run import test
     from caplex.compiler.tools.diagram.build import graph
+    from caplex.runtime.allocation.result import Allocation
     from caplex.runtime.decision import Decision
     from caplex.runtime.engine.engine import Engine, Outcome
     from caplex.runtime.errors import CaplexError, EventError, JournalError, PolicyError, StaleDecision
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from caplex.runtime.venue import Snapshot
 
 _HOMES = {
+    "Allocation": "caplex.runtime.allocation.result",
     **dict.fromkeys(("check", "check_text", "compile_text", "load", "loads"), "caplex.compiler.loading"),
     **dict.fromkeys(("CaplexError", "EventError", "JournalError", "PolicyError", "StaleDecision"), "caplex.runtime.errors"),
     "Decision": "caplex.runtime.decision",
@@ -36,11 +39,12 @@ _HOMES = {
     "Snapshot": "caplex.runtime.venue",
     "Verdict": "caplex.runtime.ruling",
     "graph": "caplex.compiler.tools.diagram.build",
+    "test": "caplex.compiler.testing.run",
 }
 
 __all__ = [
-    "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
-    "__version__", "check", "check_text", "compile_text", "graph", "load", "loads",
+    "Allocation", "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
+    "__version__", "check", "check_text", "compile_text", "graph", "load", "loads", "test",
 ]
 
 

@@ -1,22 +1,30 @@
 """Each pass once, in order: read, parse, analyse. Everything that goes wrong comes back as diagnostics."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from caplex.compiler.diagnostics import codes_tests
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.symbols import Loaded, Target
 from caplex.compiler.source import Source
+from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
 
 Mode = Literal["enforce", "monitor"]
+Reader = Callable[[Path], tuple[Source | None, list[Diagnostic]]]
+"""Where a loader has its texts from: the disk, or an editor that holds them open."""
 STANDARD = "stdlib"
+TESTS = "_test.cap"
+"""How the name of a file ends that holds tests of the policy beside it."""
 
 
 def check_source(
@@ -39,8 +47,46 @@ def check_path(
     source, problems = read_source(path)
     if source is None:
         return None, problems
+    beside = subject_of(Path(path))
+    if beside != Path(path):
+        return _check_tests(beside, source, settings=settings, mode=mode)
     checked, found = check_source(source, settings=settings, mode=mode, base=Path(path).parent)
     return checked, ordered([*problems, *found])
+
+
+def subject_of(file: Path) -> Path:
+    """The file whose policy the tests in *file* are put to: `X.cap` for an `X_test.cap` without header beside it."""
+    if not file.name.endswith(TESTS):
+        return file
+    beside = file.with_name(file.name.removesuffix(TESTS) + ".cap")
+    source = read_source(file)[0] if beside.is_file() else None
+    module = parse(source)[0] if source is not None else None
+    return beside if module is not None and module.header is None else file
+
+
+def misplaced(items: Iterable[ast.Item]) -> list[Diagnostic]:
+    """What a file of tests holds that is none."""
+    return [at(codes_tests.RULES_IN_TESTS, "a file of tests holds tests and properties alone", item.span, "not a test",
+               help="put it into the policy beside it, or begin this file with a header: then it is a policy of its own")
+            for item in items if not isinstance(item, ast.Test | ast.Property)]
+
+
+def _check_tests(
+    policy: Path, tests: Source, *, settings: Mapping[str, object] | None, mode: Mode | None
+) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """Check the file *tests* with the policy beside it; what is wrong with that alone is told where it is checked itself."""
+    ids = count()
+    source, problems = read_source(policy)
+    module = parse(source, ids=ids)[0] if source is not None else None
+    more, found = parse(tests, ids=ids)
+    if module is None or more is None:
+        return None, ordered([*problems, *found])
+    found += misplaced(more.items)
+    identity = str(policy.resolve())
+    checked, told = analyse(replace(module, items=(*module.items, *more.items)), load=Files(ids, identity, policy.parent), settings=settings, mode=mode,
+                            identity=identity)
+    own = [each for each in (*found, *told) if each.span is not None and each.span.source is tests]
+    return checked, ordered(own if checked is not None or own else told)
 
 
 class Files:
@@ -49,8 +95,9 @@ class Files:
     Each call parses anew, with ids from one counter, so that two imports of one module have trees of their own.
     """
 
-    def __init__(self, ids: Iterator[int], entry: str, folder: Path | None) -> None:
+    def __init__(self, ids: Iterator[int], entry: str, folder: Path | None, read: Reader = read_source) -> None:
         self._ids = ids
+        self._read = read
         # By identity of a module: the folder its imports are relative to, as the user would write it.
         self._folders: dict[str, Path | None] = {entry: folder}
 
@@ -65,7 +112,7 @@ class Files:
             return Loaded(None, target)
         path = folder / target
         identity = str(path.resolve())
-        source, problems = read_source(path)
+        source, problems = self._read(path)
         if source is None:
             missing = not path.exists()
             beside = tuple(sorted(each.name

@@ -19,7 +19,11 @@ class PolicyError(CaplexError):
 
 
 class EventError(CaplexError):
-    """A malformed event; nothing was written."""
+    """A malformed event; nothing was written. *code* says what is wrong (docs/reference/diagnostics.md), *path* where in the event."""
+
+    def __init__(self, message: str = "", *, code: str, path: str = "") -> None:
+        super().__init__(message, diagnostics=({"code": code, "path": path, "message": message},))
+        self.code, self.path = code, path
 
 
 class JournalError(CaplexError):

@@ -5,7 +5,7 @@ The compiler builds these; `runtime.bind` fills slots, `runtime.judge` runs the 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -62,6 +62,8 @@ class Override:
     through: str | None
     approved_by: str | None
     ticket: str | None
+    column: int = 0
+    """Of *source*; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class SettingPlan:
     low: Fraction | None = None
     high: Fraction | None = None
     """Declared range, `within low..high`; None is open."""
+    column: int = 0
+    """Of *source*; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ class TripPlan:
     amount: Reading | None
     events: str
     window: Reading | None
+    position: Mapping[str, Any] | None = None
+    """Where the clause stands: file, line, column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +241,59 @@ class SizePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TermPlan:
+    """A summand of a score: ``40% * clamp(…)``. *weight* is None where nothing is weighed."""
+
+    text: str
+    negative: bool
+    weight: Reading | None
+    value: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class CutPlan:
+    """A bare reading that the policy clamps: a value outside of *low* and *high* is cut, and told. *each*: read for each name."""
+
+    section: str
+    field: str
+    each: bool
+    value: Reading
+    low: Reading
+    high: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationPlan:
+    """How capital is shared out. Its readings stand on slots of their own, which are not read for a decision.
+
+    Attributes:
+        across: As the policy writes it; *section* is the section of that name, *key* its dimension.
+        score, floor, ceiling: Read for each name; the rest is read once.
+        freeze_text: The condition as written.
+        fixed: Names with a share of their own.
+    """
+
+    name: str
+    across: str
+    section: str
+    key: str
+    score: Reading | None
+    terms: tuple[TermPlan, ...]
+    floor: Reading | None
+    ceiling: Reading | None
+    scale: Reading | None
+    freeze: Condition | None
+    freeze_text: str
+    threshold: Reading | None
+    fixed: tuple[tuple[str, Reading], ...]
+    cuts: tuple[CutPlan, ...]
+    slots: tuple[SlotSpec, ...]
+    folds: dict[int, Callable[..., Any]]
+    settings: dict[str, SettingPlan]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderPlan:
     """What the driver needs of the header; see `compiler.semantics.model.PolicyInfo`."""
 
@@ -274,6 +333,7 @@ class Plan:
     sizes: tuple[SizePlan, ...]
     labels: tuple[tuple[str, Condition | None], ...]
     emits: tuple[tuple[str, Condition | None, tuple[Any, ...]], ...]
+    allocations: dict[str, AllocationPlan] = field(default_factory=dict)
     fused: Fusion | None = None
     fused_slots: tuple[int, ...] = ()
     fused_known: frozenset[int] = frozenset()

@@ -15,8 +15,10 @@ from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Approval, Effect, Reason, RuleTrace, Ruling, Shown, Verdict
+from caplex.runtime.schema import PLAN_IN_FORCE
 
 if TYPE_CHECKING:
+    from caplex.runtime.allocation.result import Allocation
     from caplex.runtime.whatif import WhatIf
 
 PLACES = 8
@@ -80,7 +82,7 @@ class Policy:
     @property
     def inputs(self) -> Mapping[str, Any]:
         """Sections that this policy declares beyond the built-in ones."""
-        return {name: section for name, section in self.plan.schema.sections.items() if section.inputs}
+        return {name: section for name, section in self.plan.schema.sections.items() if section.inputs and name != PLAN_IN_FORCE}
 
     @property
     def python(self) -> str:
@@ -137,6 +139,33 @@ class Policy:
                 decision.reason = reason
                 return decision
         return Decision.from_ruling(bound, *judge(self.plan, bound))
+
+    def allocate(
+        self, facts: Mapping[str, Any] | Facts, current: Mapping[str, Any] | None = None, *, name: str | None = None,
+    ) -> Allocation:
+        """Share out capital as the policy's `allocate` says. Pure; never raises on bad facts: the plan is refused, and it says why.
+
+        Args:
+            current: The plan in force, shares by name; that of the facts, `inputs.allocation`, unless given. Empty is none.
+            name: Which allocation, where the policy has several.
+        Raises:
+            ValueError: The policy has no such allocation.
+        """
+        from caplex.runtime.allocation.result import allocate
+
+        return allocate(self, facts, current, name)
+
+    def rebalances(
+        self, shares: Mapping[str, Any], current: Mapping[str, Any] | None, facts: Mapping[str, Any] | Facts | None = None, *, name: str | None = None,
+    ) -> bool:
+        """Would the policy's `rebalance when` put *shares*, worked out by whomever, in the place of *current*? Bounds are not looked at.
+
+        Raises:
+            ValueError: A share that is no decimal, or a threshold that *facts* leave unknown.
+        """
+        from caplex.runtime.allocation.result import rebalances
+
+        return rebalances(self, shares, current, facts, name)
 
     def what_if(self, facts: Mapping[str, Any] | Facts, changes: Mapping[str, Any]) -> WhatIf:
         """What *changes*, values by place (``account.equity``), would do to the decision. Raises BadPath for a place that facts do not have."""

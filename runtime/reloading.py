@@ -38,5 +38,5 @@ def take_over(engine: Engine, act: Mapping[str, Any], path: str, load: Load, *, 
     try:
         outcome = engine.activate(policy, by=str(act.get("by")), act=act)
     except EventError as error:
-        return {**told, "status": "refused", "message": str(error)}
+        return {**told, "status": "refused", "code": error.code, "message": str(error)}
     return {**told, "status": "activated", "by": outcome.by, "how": outcome.how}

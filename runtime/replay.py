@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import unwritten
+from caplex.runtime.engine import refilling, unwritten
+from caplex.runtime.engine.activation import act_in
 from caplex.runtime.engine.machine import Machine, Step
 from caplex.runtime.errors import CaplexError, EventError, JournalError
 from caplex.runtime.journal import Problem, Record, read
@@ -117,8 +118,8 @@ class Replayed:
 class Era:
     """A machine that is fed the records of a journal, under the policies that the journal names."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self, load: Load, path: str | Path) -> None:
+        self._load, self._path = load, path
         self.machine: Machine | None = None
         self._terms: Mapping[str, Any] | None = None
         self.eras = 0
@@ -126,7 +127,7 @@ class Era:
     def take(self, record: Record) -> Step | None:
         """The answer to an event; None for a record of another kind."""
         if record.kind == "policy":
-            self._policy(record.body)
+            self._policy(record)
         elif record.kind == "terms":
             self._terms = record.body
             if self.machine is not None:
@@ -141,15 +142,22 @@ class Era:
             return self.machine.step(self.machine.read(body), subject=subject)
         return None
 
-    def _policy(self, body: Mapping[str, Any]) -> None:
-        policy = self._load(body)
+    def ask(self, record: Record) -> Decision | None:
+        """The decision on the intent in *record*, before it is taken, on a document of what is known; None where there is no intent."""
+        if self.machine is None or record.kind != "event" or record.body.get("type") != "intent":
+            return None
+        return self.machine.policy.decide(self.machine.facts(self.machine.read(record.body)))
+
+    def _policy(self, record: Record) -> None:
+        policy = self._load(record.body)
         self.eras += 1
         if self.machine is None:
             self.machine = Machine(policy)
             if self._terms is not None:
                 self.machine.under(self._terms)
         else:
-            self.machine.activate(policy, body.get("event"))
+            past = refilling.again(self.machine, policy, self._path, record, load=self._load)
+            self.machine.activate(policy, act_in(record.body), past)
 
 
 def walk(path: str | Path) -> Iterator[Record | Problem]:
@@ -177,7 +185,7 @@ def replay(path: str | Path, *, load: Load, other: Policy | None = None, progres
     Raises:
         JournalTrouble: no journal. PolicyError: the recorded policy cannot be had.
     """
-    found, era = Replayed(), Era(load)
+    found, era = Replayed(), Era(load, path)
     second = Machine(other) if other is not None else None
     waiting: tuple[Record, Step] | None = None
     stopped = False
@@ -237,6 +245,9 @@ def _unanswered(found: Replayed, step: Step) -> None:
 def _compare(found: Replayed, record: Record, step: Step | None) -> None:
     found.decisions += record.kind == "decision"
     found.outcomes += record.kind == "outcome"
+    if step is not None and step.text is not None and step.text == record.text:
+        found.again += 1
+        return
     told = dict(step.told) if step is not None else None
     recorded = record.body
     if told is not None and isinstance(recorded, Mapping):
@@ -311,22 +322,27 @@ def _beside(found: Replayed, second: Machine, record: Record, step: Step | None)
             found.flips.append(flip)
 
 
-def answer_again(path: str | Path, record: Record, *, load: Load) -> Decision | None:
+def answer_again(path: str | Path, record: Record, *, load: Load) -> tuple[Decision | None, Decision | None]:
     """The decision that *record* holds, made again on the state of then; None where the record is the answer to no event of its own.
+
+    Beside it the same decision on a document of what was known then, of which may be asked what would make it pass; None where
+    the two differ, or the intent was not decided when it came.
 
     Raises:
         JournalTrouble: the chain does not hold up to there. PolicyError: the recorded policy cannot be had.
     """
-    era, step = Era(load), None
+    era, step, asked = Era(load, path), None, None
     for each in read(path, skip_torn=True):
         if each.seq == record.seq:
             break
+        asked = era.ask(each) if each.seq == record.seq - 1 else None
         step = era.take(each)
     if step is None:
-        return None
+        return None, None
     if step.decision is not None and step.told.get("repeat_of") is None:
-        return step.decision
-    return next((each for each in step.released if each.to_dict().get("decision_id") == record.body.get("decision_id")), None)
+        alike = asked is not None and (asked.verdict, asked.quantity) == (step.decision.verdict, step.decision.quantity)
+        return step.decision, asked if alike else None
+    return next((each for each in step.released if each.to_dict().get("decision_id") == record.body.get("decision_id")), None), None
 
 
 def fold(path: str | Path, *, load: Load) -> Machine:
@@ -335,7 +351,7 @@ def fold(path: str | Path, *, load: Load) -> Machine:
     Raises:
         JournalTrouble: no journal, or its chain does not hold. PolicyError: the recorded policy cannot be had.
     """
-    era = Era(load)
+    era = Era(load, path)
     for record in read(path, skip_torn=True):
         era.take(record)
     if era.machine is None:

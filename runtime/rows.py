@@ -116,6 +116,11 @@ def _order_notional(row: Row) -> Any:
     return row.cell("leaves_quantity") * price * row.world.unit_factor(symbol, venue)
 
 
+def _sector(row: Row) -> Any:
+    """What the instrument says, where the row does not."""
+    return row.world.quoted("instrument", row.entry.keys.get("symbol", ""), row.entry.keys.get("venue"), "sector")
+
+
 def _event_notional(row: Row) -> Any:
     quantity, price = row.cell("quantity"), row.cell("price")
     return ABSENT if quantity is ABSENT or price is ABSENT else quantity * price
@@ -124,7 +129,9 @@ def _event_notional(row: Row) -> Any:
 _DERIVED: Final = {
     ("positions", "notional"): _position_notional,
     ("positions", "price"): _position_price,
+    ("positions", "sector"): _sector,
     ("orders", "notional"): _order_notional,
+    ("orders", "sector"): _sector,
     ("fills", "notional"): _event_notional,
     ("order_events", "notional"): _event_notional,
 }

@@ -189,7 +189,7 @@ class LimitSource:
         override: Kind of the override that was in force; None is the default.
         key: What the override is for, ``symbol "BTCUSDT"``.
         origin: Who set the default: policy, use, file …, environment, --set.
-        source: ``desk.cap:20``.
+        source, column: ``desk.cap:20``, and 0 where no column is known.
     """
 
     text: str
@@ -203,6 +203,7 @@ class LimitSource:
     value: Shown = None
     unit: Unit = None
     origin: str = "policy"
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)

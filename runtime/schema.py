@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 
 class Kind(StrEnum):
@@ -95,6 +95,8 @@ class FieldSpec:
 
 
 Shape = Literal["one", "row", "list", "history"]
+PLAN_IN_FORCE: Final = "allocation"
+"""The built-in section that lies under `inputs`: whoever works out shares feeds them as any other input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from caplex.runtime.brokers.protocol import Broker, BrokerRejected, BrokerUnknow
 from caplex.runtime.canonical import sha256
 from caplex.runtime.clock import SECOND, format_instant, parse_instant
 from caplex.runtime.engine.engine import Engine
-from caplex.runtime.engine.events import Event, read_event
+from caplex.runtime.engine.events import DOOR, Event, read_event
 from caplex.runtime.errors import CaplexError, EventError, JournalError
 from caplex.runtime.journal import Record, read
 from caplex.runtime.reloading import Load, take_over
@@ -76,9 +76,9 @@ class Stream:
             names = given.get("type") == "policy" and given.get("path") is not None and self._load is not None
             event = read_event(given) if names else self.engine._machine.read(given)
             if VIA in event.data:
-                raise EventError(f"{event.type}: /{VIA} is written by `caplex run` alone; leave it out")
+                raise EventError(f"{event.type}: /{VIA} is written by `caplex run` alone; leave it out", code=DOOR, path=f"/{VIA}")
         except EventError as error:
-            self.refuse(place, str(error))
+            self.refuse(place, str(error), code=error.code, path=error.path)
             return
         if self.run is None:
             self.run = self._name(event)
@@ -110,10 +110,10 @@ class Stream:
         """The file of the policy has changed, and whoever may write it is trusted."""
         self.reload(path, {"type": "policy", "act": "activate", "at": self._now, "path": path, "by": by, VIA: "watch"}, changed=True)
 
-    def refuse(self, place: str, sentence: str) -> None:
-        """What could not be read as an event."""
+    def refuse(self, place: str, sentence: str, *, code: str, path: str = "") -> None:
+        """What could not be read as an event: *code* says what is wrong, *path* where in it."""
         self.tally.refused += 1
-        self._tell("refused", {"schema": "caplex.refused/1", "place": place, "message": sentence})
+        self._tell("refused", {"schema": "caplex.refused/1", "place": place, "code": code, "path": path or None, "message": sentence})
 
     def finish(self) -> None:
         """The end of the stream: reports that are on their way arrive, orders whose answer was lost are looked up."""

@@ -236,12 +236,15 @@ def _terms(trace: RuleTrace | None) -> dict[str, str | None]:
 
 def _limit_source(source: LimitSource, currency: str) -> dict[str, Any]:
     file, _, line = (source.source or "").rpartition(":")
+    place: dict[str, Any] | None = {"file": file, "line": int(line)} if file and line.isdigit() else None
+    if place is not None and source.column:
+        place["column"] = source.column
     value = plain_value(source.value, source.unit)
     return {
         "setting": source.setting, "value": value.text if value else None, "unit": unit_name(source.unit, currency), "text": source.text,
         "override": {"kind": source.override or "default", "key": source.key, "through": source.through, "approved_by": source.approved_by,
                      "ticket": source.ticket},
-        "from": source.origin, "source": {"file": file, "line": int(line)} if file and line.isdigit() else None,
+        "from": source.origin, "source": place,
     }
 
 

@@ -265,7 +265,10 @@ def message(plan: Plan, bound: Bound, reason: Reason, *, asked: Fraction | None,
     """The `because` of the rule behind *reason*, filled in after the verdict; None if it has none.
 
     `after.` and `intent.quantity` are read where the rule was broken: at the whole intent, or at the size that the caps had left.
+    The `because` of a size is that of its floor, and says nothing of a cut.
     """
+    if reason.kind == "size" and reason.effect != "deny":
+        return None
     owners: tuple[RulePlan | SizePlan, ...] = (*plan.rules, *plan.sizes)
     for owner in owners:
         if owner.id == reason.rule and owner.because is not None:

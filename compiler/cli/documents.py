@@ -2,20 +2,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from caplex.compiler.cli.output import Status, Stop
 from caplex.compiler.diagnostics import codes_input as codes
 from caplex.compiler.diagnostics.diagnostic import Code, Diagnostic, Label
 from caplex.compiler.source import Source, Span
-
-if TYPE_CHECKING:
-    import pathspec
+from caplex.compiler.tools.folders import policies_in
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_DEPTH = 100
@@ -126,44 +123,8 @@ def policy_files(paths: Sequence[str]) -> list[Path]:
         if not path.is_dir():
             files[path] = None
             continue
-        found = sorted(_in_folder(path))
+        found = policies_in(path)
         if not found:
             raise Stop(Status.USAGE, f"no policy (*.cap) lies in `{name}`")
         files.update(dict.fromkeys(found))
     return list(files)
-
-
-def _in_folder(top: Path) -> Iterator[Path]:
-    from pathspec import GitIgnoreSpec
-
-    ignores = list(_ignores_above(top.resolve()))
-    for folder, folders, names in os.walk(top):
-        here = Path(folder)
-        if ".gitignore" in names and here != top:
-            ignores.append((here.resolve(), _ignore(GitIgnoreSpec, here / ".gitignore")))
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not _ignored(here / name, ignores, folder=True))
-        yield from (here / name for name in names if name.endswith(".cap") and not _ignored(here / name, ignores))
-
-
-def _ignores_above(top: Path) -> Iterator[tuple[Path, pathspec.GitIgnoreSpec]]:
-    """The `.gitignore` of *top* and of the folders above it, up to the one that holds `.git`."""
-    from pathspec import GitIgnoreSpec
-
-    for folder in (top, *top.parents):
-        if (folder / ".gitignore").is_file():
-            yield folder, _ignore(GitIgnoreSpec, folder / ".gitignore")
-        if (folder / ".git").exists():
-            return
-
-
-def _ignore(spec: type[pathspec.GitIgnoreSpec], file: Path) -> pathspec.GitIgnoreSpec:
-    return spec.from_lines(file.read_text(encoding="utf-8", errors="replace").splitlines())
-
-
-def _ignored(path: Path, ignores: list[tuple[Path, pathspec.GitIgnoreSpec]], *, folder: bool = False) -> bool:
-    whole = path.parent.resolve() / path.name
-    for base, spec in ignores:
-        if whole.is_relative_to(base) and spec.match_file(whole.relative_to(base).as_posix() + ("/" if folder else "")):
-            return True
-    return False

@@ -15,6 +15,19 @@ from caplex.runtime.errors import DocumentError
 MOST_LINE = 4 * 2**20
 
 
+class Unread(str):
+    """Why a line holds no event, and the code of that."""
+
+    __slots__ = ("code",)
+    code: str
+
+    @classmethod
+    def because(cls, code: str, sentence: str) -> Self:
+        found = cls(sentence)
+        found.code = code
+        return found
+
+
 class Feed:
     """Iterate for pairs: the number of a line, and the object in it, or a sentence that says why there is none.
 
@@ -57,7 +70,7 @@ class Feed:
     def place(self, line: int) -> str:
         return f"{self.name}:{line}"
 
-    def __iter__(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any] | Unread]]:
         number = 0
         while True:
             raw = self._next()
@@ -67,7 +80,7 @@ class Feed:
             if len(raw) > MOST_LINE:
                 while raw and not raw.endswith(b"\n"):
                     raw = self._next()
-                yield number, f"the line is longer than {MOST_LINE // 2**20} MiB"
+                yield number, Unread.because("CAP920", f"the line is longer than {MOST_LINE // 2**20} MiB")
             elif raw.strip():
                 yield number, _read(raw)
 
@@ -85,11 +98,13 @@ class Feed:
             self._waiting = False
 
 
-def _read(raw: bytes) -> dict[str, Any] | str:
+def _read(raw: bytes) -> dict[str, Any] | Unread:
     try:
         return read_json(raw.rstrip(b"\r\n"))
     except DocumentError as error:
         cause = error.__context__
         if isinstance(cause, json.JSONDecodeError):
-            return f"not JSON: {cause.msg}, at column {cause.colno}"
-        return str(error).removeprefix("facts: ")
+            return Unread.because("CAP910", f"not JSON: {cause.msg}, at column {cause.colno}")
+        sentence = str(error).removeprefix("facts: ")
+        code = "CAP926" if "object is wanted" in sentence else "CAP920" if "nested" in sentence else "CAP910"
+        return Unread.because(code, sentence)

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 # A line for each command stands here and not with the command: a list of them must import none.
 GROUPS: Final[dict[str, dict[str, str]]] = {
     "Write policies": {
+        "init": "Start a desk: a policy over packs, its tests, settings, CI and editor files.",
         "check": "Parse, resolve and type-check policies.",
+        "test": "Run the tests that stand in policies.",
         "graph": "Draw the rules of a policy.",
         "compile": "Show what a policy is compiled to.",
+        "import": "Make a policy, or settings, from another system's configuration.",
     },
     "Ask": {
         "decide": "Decide one intent, or many.",
         "explain": "Tell a decision in full, or print the page of a policy, a rule, a fact, a code.",
+        "allocate": "Share out capital by score, once or every few minutes.",
         "demo": "Watch a real policy decide the crash of 2020.",
     },
     "Run": {
@@ -38,6 +42,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "sign": "Sign an operator's act.",
     },
     "Set up": {
+        "calendar": "Sessions of an exchange, as facts or compiled into a module.",
         "completion": "Let the shell complete commands, options, policies and facts.",
         "help": "Show this, or the help of a command.",
     },

@@ -16,7 +16,9 @@ from caplex.version import __version__
 
 # Where each command lives. What is not here is absent from `--help`; its line there stands in `helping.GROUPS`.
 COMMANDS = {
+    "allocate": "allocating",
     "audit": "auditing",
+    "calendar": "calendars",
     "check": "author",
     "compile": "author",
     "completion": "completing",
@@ -25,16 +27,19 @@ COMMANDS = {
     "explain": "explaining",
     "graph": "picture",
     "help": "helping",
+    "import": "importing",
+    "init": "starting",
     "keys": "operators",
     "replay": "replaying",
     "roles": "operators",
     "run": "running",
     "sign": "operators",
     "switch": "switching",
+    "test": "testing",
 }
 PLANNED = frozenset({
-    "allocate", "backtest", "bench", "diff", "doc", "fmt", "import", "init", "lint", "lsp",
-    "schema", "serve", "test", "ui", "verify",
+    "backtest", "bench", "diff", "doc", "fmt", "lint", "lsp",
+    "schema", "serve", "ui", "verify",
 })
 COMPLETE = "_CAPLEX_COMPLETE"
 """Set by the scripts of `caplex completion`; then nothing is run, and what could be typed next is printed."""

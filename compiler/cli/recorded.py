@@ -37,14 +37,17 @@ def _again(journal: str, record: Record) -> Explanation:
     from caplex.runtime.replay import answer_again
 
     try:
-        decision = answer_again(journal, record, load=compile_recorded)
+        decision, asked = answer_again(journal, record, load=compile_recorded)
     except PolicyError as error:
         output.tell(f"told from the record alone, without the rules that had nothing to say: {error}")
-        decision = None
+        decision = asked = None
     if decision is None:
         return Decision.from_dict(record.body).explain()
     told = decision.to_dict()
     if {**told, "shadows": None, "engine": None} != {**record.body, "shadows": None, "engine": None}:
         output.tell("decided again, this intent gets another answer than the one in the journal; `caplex replay` shows where they differ. The record says:")
         return Decision.from_dict(record.body).explain()
-    return decision.explain()
+    explanation = decision.explain()
+    if asked is not None:  # the engine's own decision rests on a state that has moved on since
+        explanation._find = asked._remedies
+    return explanation

@@ -43,12 +43,16 @@ EVERY = 2_000
 @click.option("--fail-on", metavar="deny,trip,discrepancy", default="", help="Exit 1 if one of these happened.")
 @click.option("--watch", is_flag=True, help="Take the policy over anew when its file changes; with --trust-operators.")
 @click.option("--watch-as", metavar="NAME", default="watch", show_default=True, help="Who does that, as the journal tells it.")
+@click.option("--keep-state", is_flag=True, help="Go on with the journal of another policy, if its owner lets this one take over.")
+@click.option("--activation", "activation_file", metavar="ACT.json", help="The signed act by which they do; with --keep-state.")
+@click.option("--activated-by", metavar="NAME", help="Who lets it, where nobody signs; with --keep-state.")
 @click.option("--strict", is_flag=True, help="Stop at the first line that is no event.")
 @settings_options
 @output_format("text", "json")
 def run_command(
     policy: str, events_file: str, journal: str | None, broker_name: str, seed: str, fill: str, delay: str, reject_rate: str, unknown_rate: str,
-    shadows: tuple[str, ...], summary_file: str | None, roles_file: str | None, trust_operators: bool, durability: str, fail_on: str, watch: bool, watch_as: str, strict: bool,
+    shadows: tuple[str, ...], summary_file: str | None, roles_file: str | None, trust_operators: bool, durability: str, fail_on: str, watch: bool, watch_as: str, keep_state: bool,
+    activation_file: str | None, activated_by: str | None, strict: bool,
     outside: Outside, format: str,
 ) -> int:
     """Run a stream of events under POLICY: decide, write down, send, take reports.
@@ -60,7 +64,12 @@ def run_command(
     caplex run desk.cap --events - --fail-on trip < day.jsonl
 
     A line `{"type": "policy", "act": "activate", "at": …, "path": "desk2.cap", "by": …, "signature": …}` lets another policy
-    take over, if it is signed by the owner of the present one and names the hash of the new one.
+    take over, if it is signed by the owner of the present one and names the hash of the new one. With `--keep-state` such an act
+    lets POLICY go on with the journal of another one:
+
+    \b
+    caplex run desk2.cap --events day.jsonl --journal desk.journal --keep-state --activated-by night-shift
+    caplex run desk2.cap --events day.jsonl --journal desk.journal --roles roles.json --keep-state --activation act.json
     """
     import caplex
     from caplex.compiler.cli.feeding import Feed
@@ -71,6 +80,7 @@ def run_command(
     if watch and not trust_operators:
         raise click.UsageError("`--watch` believes whoever can write the file: it needs `--trust-operators`. Without it a signed line of the type "
                                "`policy` activates a policy")
+    change = _policy_change(keep_state, activation_file, activated_by)
     wanted = _fails(fail_on)
     broker = _broker(broker_name, seed=seed, fill=fill, delay_s=delay, reject_rate=reject_rate, unknown_rate=unknown_rate)
 
@@ -85,7 +95,8 @@ def run_command(
     failed: str | None = None
     with Feed(events_file) as feed, journal_troubles(), caplex.Engine(
             compiled, journal=journal, shadows=others, operators=roles, trust_operators=trust_operators, durability=durability,  # type: ignore[arg-type]
-            recorded=_recorded, on_policy_change="keep_state" if watch else "refuse") as engine:
+            recorded=_recorded, on_policy_change="keep_state" if watch or keep_state else "refuse",
+            policy_change=change or (watch_as if watch else None)) as engine:
         stream = Stream(engine, broker, tell=printer.keep, load=load)
         printer.flush()
         clock = Watch()
@@ -117,6 +128,19 @@ def run_command(
     return Status.NO if summary["refused"] or any(happened[each] for each in wanted) else Status.WORKED
 
 
+def _policy_change(keep_state: bool, file: str | None, name: str | None) -> Mapping[str, Any] | str | None:
+    """Who lets the policy go on with the journal of another one."""
+    if (file is not None or name is not None) and not keep_state:
+        raise click.UsageError("`--activation` and `--activated-by` say who keeps the state: they go with `--keep-state`")
+    if file is not None and name is not None:
+        raise click.UsageError("`--activation` names who acts: leave out `--activated-by`")
+    if file is None:
+        return name
+    from caplex.compiler.cli.documents import read_object
+
+    return read_object(file)
+
+
 def _recorded(body: Mapping[str, Any]) -> Policy:
     """A policy of an earlier era; the compiler is imported where there is one."""
     from caplex.compiler.recorded import compile_recorded
@@ -129,7 +153,7 @@ def _feed(stream: Stream, feed: Feed, printer: Printer, watch: Watch, before_eac
         before_each()
         if isinstance(given, str):
             stream.tally.events += 1
-            stream.refuse(feed.place(number), given)
+            stream.refuse(feed.place(number), given, code=given.code)
         else:
             began = time.perf_counter_ns()
             stream.take(given, feed.place(number))
@@ -186,7 +210,7 @@ class Printer:
         kept, self._kept = self._kept, []
         for kind, said in kept:
             if kind == "refused":
-                output.tell(f"{said['place']}: {said['message']}")
+                output.tell(f"{said['place']}: error[{said['code']}]: {said['message']}")
             if self._json:
                 output.say_json(said, one_line=True)
             elif kind != "refused":

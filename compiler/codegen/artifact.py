@@ -19,7 +19,7 @@ from typing import Any
 
 from caplex.version import __version__
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever what is kept changes its shape."""
 MOST_BYTES = 64 * 1024 * 1024
 _SOURCES = (".py", ".lark", ".cap")

@@ -9,6 +9,7 @@ from typing import Any
 from caplex.compiler.codegen.expressions import NotFusable
 from caplex.compiler.codegen.link import FUSED_LIBRARY, link
 from caplex.compiler.codegen.scalar import Fused
+from caplex.compiler.codegen.shares import Sharing
 from caplex.compiler.codegen.traced import Traced
 from caplex.compiler.graph import clocks, windows
 from caplex.compiler.graph.dump import dump
@@ -70,6 +71,7 @@ class Assembler:
         self.functions: list[str] = []
         self._named: dict[int, str] = {}
         self._windows: dict[int, windows.Kept] = {}
+        self._sharing: list[Sharing] = []
         self._emitter = emitter
 
     def generate(self) -> Generated:
@@ -88,6 +90,9 @@ class Assembler:
         for tag, when, text in self.graph.emits:
             self.name(when, tag, "emit")
             self._template(text, tag)
+        self._sharing = [Sharing(number, node, self.traced) for number, node in enumerate(self.graph.allocations)]
+        for sharing in self._sharing:
+            self.functions += sharing.functions
         fused = self._emitter(clocks.fixed(self.graph))
         why = ""
         try:
@@ -183,12 +188,22 @@ class Assembler:
             sizes=tuple(SizePlan(s.id, s.title, s.reach, find(s.money), find(s.floor), find(s.leverage), text(s.because), place(s.span)) for s in graph.sizes),
             labels=tuple((label, find(when)) for label, when in graph.labels),
             emits=tuple((tag, find(when), text(parts) or ()) for tag, when, parts in graph.emits),
+            allocations={each.node.name: each.plan(scope, setting, place(each.node.span)) for each in self._sharing},
             fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), keep_ns=horizons(graph), **extras)
 
 
 def place(span: Span | None) -> str:
     """``desk.cap:45``"""
     return "" if span is None else f"{span.source.name}:{span.begin.line}"
+
+
+def column(span: Span | None) -> int:
+    return 0 if span is None else span.begin.column
+
+
+def start(span: Span | None) -> dict[str, Any] | None:
+    """Where something begins."""
+    return None if span is None else {"file": span.source.name, "line": span.begin.line, "column": span.begin.column}
 
 
 def position(span: Span | None) -> dict[str, Any]:
@@ -222,16 +237,16 @@ def setting(graph: RuleGraph, name: str) -> SettingPlan:
 
     overrides = tuple(
         Override(o.kind, tuple((text, slot_of(d)) for d, text in o.scopes), tuple(d for d, _ in o.scopes),
-                 UNLIMITED if o.value is None else o.value, o.until_ns, place(o.node.span), o.through, o.approved_by, o.ticket)
+                 UNLIMITED if o.value is None else o.value, o.until_ns, o.origin or place(o.node.span), o.through, o.approved_by, o.ticket, column(o.node.span))
         for o in info.overrides)
     value = UNLIMITED if info.value is None else info.value
     return SettingPlan(name, info.type, value, info.origin, info.safer, overrides, graph.policy.overrides, place(info.node.span),
-                       info.low, info.high)
+                       info.low, info.high, column(info.node.span))
 
 
 def trip_plan(trip: TripNode, find: Callable[[int | None], Any]) -> TripPlan:
     return TripPlan(trip.kind, trip.text, find(trip.condition), find(trip.observed), find(trip.bound), trip.comparison, find(trip.confirm),
-                    trip.confirm_readings, trip.rules, trip.families, trip.severity, find(trip.amount), trip.events, find(trip.window))
+                    trip.confirm_readings, trip.rules, trip.families, trip.severity, find(trip.amount), trip.events, find(trip.window), start(trip.span))
 
 
 def rearm_plan(rearm: RearmNode | None, find: Callable[[int | None], Any]) -> RearmPlan | None:

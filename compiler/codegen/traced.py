@@ -24,6 +24,12 @@ class Traced:
         self.constants: dict[str, Any] = {}
         self._names: dict[Any, str] = {}
 
+    def over(self, graph: RuleGraph) -> Traced:
+        """A writer of another graph whose functions are linked together with these: constants have one name."""
+        other = Traced(graph)
+        other.constants, other._names = self.constants, self._names
+        return other
+
     def constant(self, value: Any) -> str:
         key = (type(value), value)
         if key not in self._names:

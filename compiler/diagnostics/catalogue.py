@@ -5,6 +5,7 @@ from functools import cache
 from types import ModuleType
 
 from caplex.compiler.diagnostics import (
+    codes_importing,
     codes_input,
     codes_lint,
     codes_names,
@@ -13,6 +14,7 @@ from caplex.compiler.diagnostics import (
     codes_stages,
     codes_switches,
     codes_syntax,
+    codes_tests,
     codes_types,
 )
 from caplex.compiler.diagnostics.diagnostic import Code
@@ -27,7 +29,9 @@ MODULES: tuple[ModuleType, ...] = (
     codes_sizing,
     codes_switches,
     codes_lint,
+    codes_tests,
     codes_input,
+    codes_importing,
 )
 
 FAMILIES = {
@@ -38,7 +42,7 @@ FAMILIES = {
     "5": "sizing and allocation",
     "6": "switches and state",
     "7": "lint, risk first",
-    "8": "verification",
+    "8": "verification and tests",
     "9": "input data",
 }
 

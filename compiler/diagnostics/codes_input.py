@@ -85,30 +85,6 @@ NO_ZONE = Code(
     '{"now": "2026-01-05T15:00:00"}',
     '{"now": "2026-01-05T15:00:00Z"}',
 )
-UNKNOWN_SETTING = Code(
-    "CAP915", "input-unknown-setting", _E, "A setting that the policy does not declare",
-    "A misspelt setting would leave the limit where it was while somebody believes that it moved.",
-    "caplex decide desk.cap --facts facts.json --set max_positon=5%",
-    "caplex decide desk.cap --facts facts.json --set max_position=5%",
-)
-SETTING_OUT_OF_RANGE = Code(
-    "CAP916", "setting-out-of-range", _E, "A setting outside the range that the policy declares for it",
-    "The range is what the owner of the policy agreed to; a value outside needs a new policy, not a new file.",
-    "setting max_position : ratio = 10% within 0%..100%   with   --set max_position=150%",
-    "setting max_position : ratio = 10% within 0%..100%   with   --set max_position=8%",
-)
-LESS_SAFE = Code(
-    "CAP917", "setting-less-safe", _E, "A setting moved to the less safe side from outside",
-    "From outside, a limit may only become tighter, unless the file says who approved it and until when.",
-    "setting max_position : ratio = 10% lower is safer   with   --set max_position=20%",
-    "setting max_position : ratio = 10% lower is safer   with   --set max_position=8%",
-)
-BAD_SETTING = Code(
-    "CAP918", "setting-unreadable", _E, "A setting whose value cannot be read as its type",
-    "A value that is guessed at is a limit that nobody wrote.",
-    "setting max_position : ratio = 10%   with   --set max_position=ten",
-    "setting max_position : ratio = 10%   with   --set max_position=10%",
-)
 NOT_AN_OBJECT = Code(
     "CAP919", "not-an-object", _E, "A document that is JSON, but no object",
     "Facts have names: a list or a number at the top says nothing about what it is.",
@@ -149,6 +125,61 @@ AMBIGUOUS = Code(
     '{"intent": {"symbol": "AAPL"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
     '{"intent": {"symbol": "AAPL", "venue": "a"}, "market": [{"venue": "a", "symbol": "AAPL"}, {"venue": "b", "symbol": "AAPL"}]}',
 )
+EVENT_NOT_AN_OBJECT = Code(
+    "CAP926", "event-not-an-object", _E, "An event that is no object",
+    "What has no type and no names says nothing that could be written down.",
+    '["fill", "AAPL", "10"]',
+    '{"type": "fill", "id": "f-1", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "side": "buy", "quantity": "10", "price": "200"}',
+)
+EVENT_TYPE = Code(
+    "CAP927", "event-unknown-type", _E, "An event of a type that nobody knows",
+    "A misspelt type would be an event that never happened: a fill that moves no position, a trip that trips nothing.",
+    '{"type": "fil", "at": "2026-01-05T15:00:00Z"}',
+    '{"type": "fill", "at": "2026-01-05T15:00:00Z"}',
+)
+EVENT_MISSING = Code(
+    "CAP928", "event-missing-field", _E, "An event without a field that its type must have",
+    "Half an event cannot be folded, and what is missing must not be guessed.",
+    '{"type": "quote", "at": "2026-01-05T15:00:00Z", "price": "200"}',
+    '{"type": "quote", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "price": "200"}',
+)
+EVENT_UNKNOWN_KEY = Code(
+    "CAP929", "event-unknown-field", _E, "A field that events of this type do not have",
+    "A misspelt field would be lost in silence, and with it what it says. Fields of your own begin with `x_` or lie under `tags`.",
+    '{"type": "quote", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "prise": "200"}',
+    '{"type": "quote", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "price": "200"}',
+)
+EVENT_VALUE = Code(
+    "CAP945", "event-wrong-value", _E, "A field of an event whose value cannot be used",
+    "A number that is none, a word that is none of those that the field has, a text or a list where something else is wanted: "
+    "an event that was written down must never fail to be taken.",
+    '{"type": "fill", "id": "f-1", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "side": "bought", "quantity": "10", "price": "200"}',
+    '{"type": "fill", "id": "f-1", "at": "2026-01-05T15:00:00Z", "symbol": "AAPL", "side": "buy", "quantity": "10", "price": "200"}',
+)
+EVENT_TIME = Code(
+    "CAP946", "event-unreadable-time", _E, "A time in an event that is no instant",
+    "The only clock is in the events: windows, days and freshness would be judged by a guess.",
+    '{"type": "tick", "at": "2026-01-05 15:00"}',
+    '{"type": "tick", "at": "2026-01-05T15:00:00Z"}',
+)
+EVENT_INPUT = Code(
+    "CAP947", "event-unknown-input", _E, "An input that the policy does not have, or that is not told in this way",
+    "A value for a name that no rule reads would look as if it counted.",
+    "input book { capital : money }   with   " '{"type": "input", "name": "bok", "values": {"capital": "5000"}}',
+    "input book { capital : money }   with   " '{"type": "input", "name": "book", "values": {"capital": "5000"}}',
+)
+EVENT_DOOR = Code(
+    "CAP948", "event-not-taken-here", _E, "An event that comes in by another way",
+    "An intent is submitted, because it gets an answer; everything else is applied; a policy is activated. Fields that `caplex run` writes itself are left out.",
+    'engine.apply({"type": "intent", "id": "i-1"})',
+    'engine.submit({"type": "intent", "id": "i-1"})',
+)
+EVENT_ACT = Code(
+    "CAP949", "policy-not-let-in", _E, "A policy that may not take over",
+    "Another policy may permit more. The owner of the present one lets it in, by a signed act; and nothing that is tripped or waits for an approval may disappear by it.",
+    '{"type": "policy", "act": "activate", "path": "desk2.cap", "by": "risk-1"}',
+    '{"type": "policy", "act": "activate", "path": "desk2.cap", "by": "risk-1", "hash": "sha256:…", "settings_hash": "sha256:…", "signature": "ed25519:…"}',
+)
 JOURNAL_LOCKED = Code(
     "CAP940", "journal-locked", _E, "A journal that another process writes",
     "Two writers would each spend the same room, and neither would see what the other approved. The lock ends with its process.",
@@ -173,7 +204,8 @@ JOURNAL_NEWER = Code(
 
 CODES: tuple[Code, ...] = (
     UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
-    DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE, UNKNOWN_SETTING, SETTING_OUT_OF_RANGE, LESS_SAFE, BAD_SETTING,
+    DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE,
     NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE, DIVISOR, SWITCH_UNREADABLE, NO_RATE, AMBIGUOUS,
+    EVENT_NOT_AN_OBJECT, EVENT_TYPE, EVENT_MISSING, EVENT_UNKNOWN_KEY, EVENT_VALUE, EVENT_TIME, EVENT_INPUT, EVENT_DOOR, EVENT_ACT,
     JOURNAL_LOCKED, JOURNAL_TORN, JOURNAL_BROKEN, JOURNAL_FOREIGN, JOURNAL_NEWER,
 )

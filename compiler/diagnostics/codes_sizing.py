@@ -53,5 +53,28 @@ ALLOCATION_CLAUSE = Code(
     "allocate capital across strategies { floor 5% floor 6% }",
     "allocate capital across strategies { score strategy.pnl_7d / 1 USD floor 5% }",
 )
-
+ALLOCATION_ACROSS = Code(
+    "CAP512", "allocation-across", _E, "An allocation across what has no rows by name",
+    "Capital is shared out between the rows of a section that is keyed by a name: `strategies`, `venues`, or one that the policy declares with `each`.",
+    "allocate capital across account { score 1 }",
+    "allocate capital across strategies { score 1 }",
+)
+ALLOCATION_READS = Code(
+    "CAP513", "allocation-reads", _E, "An allocation that reads an intent, or a score that is the same for every name",
+    "Shares are worked out when nobody asks for an order, so there is no intent to read; and a score tells names apart only if it reads their rows.",
+    "allocate capital across strategies { score intent.quantity / 1 units }",
+    "allocate capital across strategies { score strategy.sharpe_30d else 0 }",
+)
+ALLOCATION_TWICE = Code(
+    "CAP514", "allocation-twice", _E, "Two allocations of one name",
+    "Whoever asks for the shares names the allocation.",
+    "allocate capital across strategies { score 1 }\nallocate capital across venues { score 1 }",
+    "allocate capital across strategies { score 1 }\nallocate orders across venues { score 1 }",
+)
+ALLOCATION_SCALE = Code(
+    "CAP515", "allocation-scale", Level.WARNING, "A scale that may lie outside 0 and 1",
+    "A scale above 1 would deploy more than there is, so such a plan is refused when it comes; `clamp(…, 0..1)` says that it is cut instead.",
+    "input regime { multiplier : ratio }\nallocate capital across strategies { score strategy.sharpe_30d else 0 scale by regime.multiplier }",
+    "input regime { multiplier : ratio }\nallocate capital across strategies { score strategy.sharpe_30d else 0 scale by clamp(regime.multiplier, 0..1) }",
+)
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

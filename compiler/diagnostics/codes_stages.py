@@ -122,6 +122,12 @@ APPROVAL_TERMS = Code(
     "# desk.yaml\nmax_position: {value: 20%, approved_by: CRO}",
     "# desk.yaml\nmax_position: {value: 20%, approved_by: CRO, through: 2026-03-31, ticket: RISK-412}",
 )
+OVERRIDES_LEFT = Code(
+    "CAP460", "overrides-left-behind", Level.WARNING, "Overrides that do not reach the setting of an import",
+    "A setting that is handed to an import as it is brings its overrides along; inside an expression only its default counts.",
+    "use stdlib.exposure as exposure (max_position = max_position * 2)",
+    "use stdlib.exposure as exposure (max_position = max_position)",
+)
 SETTING_SIDE = Code(
     "CAP458", "no-safer-side", _E, "A safer side for something without order",
     "`lower is safer` needs a number.",

@@ -42,6 +42,12 @@ def document(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
     }
 
 
+def annotation(level: str, span: Span, title: str, message: str) -> str:
+    """One workflow command for what is no diagnostic: *level* is error, warning or notice."""
+    begin = span.begin
+    return f"::{level} file={_property(span.source.name)},line={begin.line},col={begin.column},title={_property(title)}::{_data(message)}"
+
+
 def github(diagnostics: Iterable[Diagnostic]) -> str:
     """Workflow commands, one a line, that GitHub draws beside the changed lines."""
     return "\n".join(_annotation(found) for found in diagnostics)

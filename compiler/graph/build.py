@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from caplex.compiler.graph import allocations
 from caplex.compiler.graph import rules as rows
 from caplex.compiler.graph.ir import Fold, RuleGraph
 from caplex.compiler.semantics.model import (
@@ -37,7 +38,9 @@ BOOK = {
 
 def build(checked: CheckedModule) -> RuleGraph:
     """The rule graph of *checked*. Raises only on a bug of ours: the checks have passed."""
-    return Builder(checked).run()
+    graph = Builder(checked).run()
+    graph.allocations = list(allocations.lay_out(checked, Builder))
+    return graph
 
 
 class Builder:

@@ -36,6 +36,19 @@ def _lines(graph: RuleGraph) -> Iterator[str]:
             yield f"  in margin by {show(graph, size.leverage)}"
     for label, when in graph.labels:
         yield f"answer {label}" + (f" when {show(graph, when)}" if when is not None else " otherwise")
+    for allocation in graph.allocations:
+        yield ""
+        yield from _allocation(allocation)
+
+
+def _allocation(node: Any) -> Iterator[str]:
+    yield f"allocate {node.name} across {node.section.name}"
+    yield from (f"  s{index} {slot}" + (" optional" if slot.optional else "") for index, slot in enumerate(node.graph.slots))
+    for clause in ("score", "floor", "ceiling", "scale", "freeze", "threshold"):
+        number = getattr(node, clause)
+        if number is not None:
+            yield f"  {clause:9} {show(node.graph, number)}"
+    yield from (f"  fixed     {name} {show(node.graph, number)}" for name, number in node.fixed)
 
 
 def _rule(graph: RuleGraph, rule: RuleNode) -> Iterator[str]:

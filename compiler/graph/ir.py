@@ -183,6 +183,8 @@ class RuleGraph:
     sizes: list[SizeNode] = field(default_factory=list)
     labels: list[tuple[str, int | None]] = field(default_factory=list)
     emits: list[tuple[str, int | None, tuple[Any, ...]]] = field(default_factory=list)
+    allocations: list[Any] = field(default_factory=list)
+    """`graph.allocations.AllocateNode`, each with a graph of its own."""
     settings: dict[str, Any] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[int, ...], Any], int] = field(default_factory=dict)
     _slots: dict[Any, int] = field(default_factory=dict)

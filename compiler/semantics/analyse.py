@@ -1,7 +1,7 @@
 """The passes of `semantics`, each once, in order: imports, header, facts, settings, items, places, coherence."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from caplex.compiler.diagnostics import codes_names
@@ -21,6 +21,7 @@ def analyse(
     settings: Mapping[str, object] | None = None,
     mode: Literal["enforce", "monitor"] | None = None,
     identity: str | None = None,
+    seen: Callable[[Scope, CheckedModule], None] | None = None,
 ) -> tuple[CheckedModule | None, list[Diagnostic]]:
     """Check the entry *module* of a policy.
 
@@ -29,6 +30,8 @@ def analyse(
         settings: Values from outside by qualified name: texts, numbers, lists, or `outside.Outside` with their origin.
         mode: Replaces the mode of the header.
         identity: What *load* calls the entry, so that an import of it is a cycle; its source's name unless given.
+        seen: Is given the scopes and the tables that are about to be filled, for who (an editor) wants what was understood of
+            a module with errors too.
     Returns:
         The checked module and warnings; or None and at least one error. In the order of the text.
     """
@@ -41,9 +44,11 @@ def analyse(
     facts, told = schema.extend(schema.builtin(), [scope.module for scope in entry.walk()], currency=policy.currency)
     problems += told
     problems += symbols.clashes(entry, facts)
+    checked = CheckedModule(policy, {scope.prefix[:-1]: scope.module for scope in entry.walk()}, facts)
+    if seen is not None:
+        seen(entry, checked)
     if told:
         return None, ordered(problems)
-    checked = CheckedModule(policy, {scope.prefix[:-1]: scope.module for scope in entry.walk()}, facts)
     walked = _walk(checked, entry, settings or {})
     problems += walked.problems
     _place(checked, entry, module.header, walked.found, walked.money, problems)

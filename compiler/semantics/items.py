@@ -1,11 +1,11 @@
 """One method for each kind of item: what its parts must be, and what they read."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from caplex.compiler.diagnostics import codes_names, codes_stages, codes_types
-from caplex.compiler.semantics import builtins, units
+from caplex.compiler.semantics import builtins, sharing, tests, units
 from caplex.compiler.semantics.constants import NotConstant, evaluate
 from caplex.compiler.semantics.infer import Infer
 from caplex.compiler.semantics.model import CheckedModule, FieldBinding
@@ -54,7 +54,7 @@ class Items(Infer):
             case ast.Size():
                 self._size(item)
             case ast.Allocate():
-                self._allocate(item)
+                sharing.check(self, item)
             case ast.Answer():
                 for label in item.labels:
                     self._maybe(label.when)
@@ -62,10 +62,9 @@ class Items(Infer):
                 self._maybe(item.when)
                 self.template(item.text)
             case ast.Test() if not scope.prefix:
-                self._test(item)
+                tests.check(self, item)
             case ast.Property() if not scope.prefix:
-                with self.standing(Place(outcome=True)):
-                    self._claim(item.claim)
+                tests.check_property(self, item.claim)
             case _:
                 pass
 
@@ -329,91 +328,3 @@ class Items(Infer):
                     if type_.kind not in (Kind.RATIO, Kind.UNKNOWN):
                         self.say(at(codes_types.WRONG_TYPE, f"leverage is a number, not {units.noun(type_)}",
                                     step.leverage.span, units.noun(type_)))
-
-    def _allocate(self, allocate: ast.Allocate) -> None:
-        """Optional metrics may be read as they are: an unusable one refuses the plan."""
-        with self.standing(Place(text=True)):
-            for clause in allocate.clauses:
-                if clause.kind == "freeze when":
-                    self.condition(clause.value)
-                else:
-                    self.expect(clause.value, units.RATIO, f"`{clause.kind}`")
-
-    # ── tests, properties ────────────────────────────────────────────────────────────────────────────
-
-    def _claim(self, claim: ast.Claim) -> None:
-        if isinstance(claim, ast.Implies):
-            self.condition(claim.condition)
-            self._claim(claim.claim)
-        else:
-            self.condition(claim)
-
-    def _test(self, test: ast.Test) -> None:
-        columns = frozenset(column.text for step in test.steps if isinstance(step, ast.EachRow)
-                            for column in step.columns)
-        place = Place(outcome=True, text=True, loose=columns)
-        with self.standing(place):
-            for step in test.steps:
-                self._step(step, columns)
-
-    def _step(self, step: ast.Step, columns: frozenset[str]) -> None:
-        match step:
-            case ast.Given():
-                with self.standing(replace(self.place, given=True)):
-                    type_ = self.infer(step.target)
-                self._given(step.value, type_, f"`{step.target.span.text}`", columns)
-            case ast.Happens():
-                self._happens(step, columns)
-            case ast.Operate():
-                found = self.reference(step.switch)
-                if found is not None and not isinstance(found[1], ast.KillSwitch):
-                    self.say(at(codes_names.UNKNOWN_RULE, f"`{step.switch.text}` is not a kill switch",
-                                step.switch.span, "cannot be tripped"))
-            case ast.ExpectVerdict():
-                for reference in step.by:
-                    if family(reference.rule) != "SYS" or reference.alias:
-                        self.reference(reference, others=True)
-                if step.column and step.verdict not in columns:
-                    self.say(at(codes_names.UNKNOWN_WORD, f"no verdict is named `{step.verdict}`", step.span,
-                                "unknown verdict",
-                                help=guess(step.verdict, ("allow", "deny", "hold", "modify", *columns))))
-                if step.to is not None:
-                    self._given(step.to, units.QUANTITY, "the permitted size", columns)
-            case ast.ExpectViolated():
-                self.reference(step.rule)
-            case ast.ExpectSwitch():
-                self.reference(step.switch)
-            case ast.ExpectValue():
-                if step.read.name != "decision":
-                    self._given(step.value, self.infer(step.read), f"`{step.read.span.text}`", columns)
-            case _:
-                pass
-
-    def _given(self, value: ast.Expr, type_: Type, what: str, columns: frozenset[str]) -> None:
-        if isinstance(value, ast.Read) and not value.steps and value.name in columns:
-            self.checked.types[value.id] = type_
-            return
-        if isinstance(value, ast.Number) and type_.kind in (Kind.MONEY, Kind.PRICE):
-            self.infer(value)
-            self.settle(value, type_)
-            return
-        self.expect(value, type_, what)
-
-    def _happens(self, step: ast.Happens, columns: frozenset[str]) -> None:
-        if step.amount is not None:
-            self._given(step.amount, units.QUANTITY, "the amount of an event", columns)
-        section = "intent" if step.event == "intent" else builtins.EVENT_OF.get(step.event,
-                                                                                "market" if step.event == "quote"
-                                                                                else "")
-        spec = self.checked.schema.sections.get(section)
-        extra = self.checked.schema.sections["intent"].fields
-        for pair in step.pairs:
-            found = spec.fields.get(pair.name.text) if spec is not None else None
-            found = found or extra.get(pair.name.text)
-            if found is None and spec is not None:
-                self.say(at(codes_names.UNKNOWN_FIELD,
-                            f"{'an' if step.event[0] in 'aeiou' else 'a'} {step.event} has no field `{pair.name.text}`",
-                            pair.name.span, "unknown field", help=guess(pair.name.text, (*spec.fields, *extra))))
-                continue
-            if found is not None:
-                self._given(pair.value, found.type, f"`{pair.name.text}`", columns)

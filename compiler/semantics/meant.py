@@ -50,3 +50,10 @@ def _paths(schema: Schema, scope: Scope) -> list[str]:
              if section.shape in ("one", "row") for name in section.fields]
     aliases = [f"{alias}.{name}" for alias, below in scope.imports.items() for name in (*below.settings, *below.lets)]
     return [*paths, *DERIVED, *aliases]
+
+
+def shared(dimensions: frozenset[str], row: str | None) -> str:
+    """What a clause of an allocation may read, for one that read something else: the row of dimension *row*, or an intent."""
+    if not dimensions and row is not None:
+        return "`score`, `floor` and `ceiling` are read for each name; this clause is read once for all of them"
+    return f"it reads the state of the world{''.join(f', and for each name its {each}' for each in sorted(dimensions))}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from caplex.compiler.diagnostics import codes_names as codes
-from caplex.compiler.diagnostics import codes_stages, codes_types
+from caplex.compiler.diagnostics import codes_sizing, codes_stages, codes_types
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics import builtins, meant, units
 from caplex.compiler.semantics.builtins import DERIVED, Reads
@@ -49,6 +49,7 @@ class Place:
         switch: In a condition of a kill switch: the dimensions it stands for; None elsewhere.
         loose: Names that tests bring along (columns of a table).
         given: On the left of a `given`, where the row of a list may be named by its symbol.
+        shares: In an allocation, where there is no intent: the dimension whose rows the clause may read, or none; None elsewhere.
     """
 
     rows: dict[str, SectionSpec] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Place:
     switch: frozenset[str] | None = None
     loose: frozenset[str] = frozenset()
     given: bool = False
+    shares: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,10 @@ class Resolver:
                                    help="read `after.`: the state if the size that is judged fills"))
             if place.switch is not None and fact.reads != "outcome" and fact.row not in place.switch:
                 return self.trip_reads(expr, fact.path, fact.row)
+            if place.shares is not None and fact.row not in place.shares:
+                return self.say(at(codes_sizing.ALLOCATION_READS, f"an allocation cannot read `{fact.path}`", expr.span,
+                                   "depends on an intent" if fact.row is None else "which row?",
+                                   help=meant.shared(place.shares, fact.row)))
             if place.aggregate and fact.reads == "size":
                 return self._size_in_aggregate(expr, fact.path)
         if fact.row is not None and self.checked.schema.field("intent", fact.row) is None:
@@ -225,7 +231,7 @@ class Resolver:
             known = [name for name, spec in self.checked.schema.sections.items() if spec.shape == "row"]
             return self.say(at(codes.UNKNOWN_FIELD, f"no table is named `{expr.name}`", expr.span, "unknown table",
                                help=guess(expr.name, known)))
-        given = self.place.given and section.shape == "list" and "symbol" in section.fields
+        given = self.place.given and section.shape == "list" and (section.key is not None or "symbol" in section.fields)
         if not (section.shape == "row" or given) or not isinstance(first, ast.RowStep):
             return self.say(at(codes.NEEDS_KEY, f"`{expr.name}` has no rows to choose from", expr.span, "takes no key"))
         if len(rest) != 1 or not isinstance(rest[0], ast.FieldStep):
@@ -367,6 +373,10 @@ class Resolver:
             return self.say(at(codes_stages.TRIP_READS_INTENT,
                                f"a kill switch cannot read `{name}`: it reads `{path}`", expr.span,
                                "depends on the intent"))
+        if place.shares is not None and (path := next((path for path in sorted(reads)
+                                                       if self.depends_on_intent(path, place.shares)), None)):
+            return self.say(at(codes_sizing.ALLOCATION_READS, f"an allocation cannot read `{name}`: it reads `{path}`",
+                               expr.span, "depends on an intent"))
         if place.aggregate and (path := next((path for path in sorted(reads) if path in builtins.READS_SIZE), None)):
             return self._size_in_aggregate(expr, path)
         return type_

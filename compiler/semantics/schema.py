@@ -19,7 +19,7 @@ from caplex.compiler.semantics.report import at, guess, listing
 from caplex.compiler.source import Source
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
-from caplex.runtime.schema import FieldSpec, Kind, Schema, SectionSpec, Type
+from caplex.runtime.schema import PLAN_IN_FORCE, FieldSpec, Kind, Schema, SectionSpec, Type
 
 RESERVED = frozenset({"after", "committed", "permitted", "portfolio", "counters", "now", "event", "allowed",
                       "observed", "switches", "decision"})
@@ -42,6 +42,7 @@ def builtin() -> Schema:
     for item in module.items:
         extender.declare(item)
     assert not extender.problems, [problem.message for problem in extender.problems]
+    extender.sections[PLAN_IN_FORCE] = replace(extender.sections[PLAN_IN_FORCE], inputs=True)
     return Schema(extender.sections)
 
 

@@ -1,14 +1,14 @@
 """Settings: their types, their values, who may move them, and their overrides."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 
 from caplex.compiler.diagnostics import codes_names, codes_stages, codes_types
-from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.diagnostics.diagnostic import Diagnostic, Level
 from caplex.compiler.semantics import builtins, units
 from caplex.compiler.semantics.constants import NotConstant, evaluate
 from caplex.compiler.semantics.infer import Infer
@@ -16,6 +16,7 @@ from caplex.compiler.semantics.model import LetBinding, MemberBinding, OverrideI
 from caplex.compiler.semantics.moving import FromOutside, Moved, greater, safe, side
 from caplex.compiler.semantics.report import at, guess, listing
 from caplex.compiler.semantics.schema import read_type
+from caplex.compiler.semantics.shape import children
 from caplex.compiler.semantics.stages import day_start
 from caplex.compiler.semantics.symbols import Scope
 from caplex.compiler.syntax import ast
@@ -41,6 +42,7 @@ class _One:
     origin: str = "policy"
     state: str = "new"
     moved: Moved | None = None
+    info: SettingInfo | None = None
 
 
 class _Settings:
@@ -67,7 +69,7 @@ class _Settings:
             if one.state == "new":
                 with suppress(NotConstant):  # it has been said why
                     self._value(one, one.node)
-        return {name: self._finish(one) for name, one in self._all.items()}
+        return {name: self._finished(one) for name, one in self._all.items()}
 
     def _say(self, diagnostic: Diagnostic) -> None:
         self._infer.say(diagnostic)
@@ -241,6 +243,37 @@ class _Settings:
 
     # ── ranges, overrides ────────────────────────────────────────────────────────────────────────────
 
+    def _finished(self, one: _One) -> SettingInfo:
+        if one.info is None:
+            one.info = self._finish(one)
+        return one.info
+
+    def _passed_on(self, one: _One) -> tuple[OverrideInfo, ...]:
+        """Overrides of the setting that an import hands to *one* as it is; those of one that is only part of an expression stay behind, which is told."""
+        if one.name not in self._arguments or one.state != "done":
+            return ()
+        argument, _ = self._arguments[one.name]
+        found = [self._all[binding.name] for node in _reads(argument.value)
+                 if isinstance(binding := self._infer.checked.bindings.get(node.id), SettingBinding)]
+        with_overrides = [each for each in found if self._finished(each).overrides]
+        if not with_overrides:
+            return ()
+        source = self._finished(with_overrides[0])
+        if not isinstance(argument.value, ast.Read):
+            self._say(at(codes_stages.OVERRIDES_LEFT, f"the overrides of `{source.name}` do not reach `{one.name}`", argument.value.span,
+                         "only its default counts here", help=f"hand on `{source.name}` as it is"))
+            return ()
+        if source.safer != one.node.safer:
+            problem = at(codes_stages.OVERRIDES_LEFT, f"`{source.name}` and `{one.name}` do not have the same safer side", argument.value.span,
+                         "its overrides cannot be handed on",
+                         help=f"declare `{source.name}` with `{one.node.safer} is safer`" if one.node.safer else f"give `{one.name}` a value of its own")
+            self._say(replace(problem, level=Level.ERROR))
+            return ()
+        low, high = self._bound(one.node.low, one), self._bound(one.node.high, one)
+        for override in source.overrides:
+            self._in_range(one, override.value, low, high, argument.value)
+        return source.overrides
+
     def _finish(self, one: _One) -> SettingInfo:
         node = one.node
         if node.safer is not None and not (one.type.numeric or one.type.kind is Kind.UNKNOWN):
@@ -254,6 +287,7 @@ class _Settings:
         if one.moved is not None and one.moved.approved is not None:
             self._in_range(one, one.moved.approved.value, low, high, one.moved.approved.node)
             overrides += (one.moved.approved,)
+        overrides += self._passed_on(one)
         return SettingInfo(
             name=one.name, type=one.type, value=one.value, origin=one.origin, overrides=overrides, safer=node.safer,
             hard=node.hard, default=self._default_as_written(one),
@@ -328,6 +362,14 @@ def _of_currencies(problem: Diagnostic, expr: ast.Expr) -> bool:
     span, place = problem.span, expr.span
     return (problem.code in (codes_types.CURRENCIES, codes_types.DOLLARS) and span is not None and span.source is place.source
             and place.start <= span.start and span.end <= place.end)
+
+
+def _reads(expr: ast.Expr) -> Iterator[ast.Read]:
+    """Every read in *expr*."""
+    if isinstance(expr, ast.Read):
+        yield expr
+    for each in children(expr):
+        yield from _reads(each)
 
 
 def _can_scope(section: SectionSpec) -> bool:

@@ -928,8 +928,15 @@ class At(Node):
 
 
 @node
+class Later(Node):
+    """``after 5min``: so much later than the instant before."""
+
+    nanoseconds: int
+
+
+@node
 class Happens(Node):
-    """``fill buy 1 "BTCUSDT" price 100 USD``; *event* is intent, fill, order, cancel, reject, quote or tick."""
+    """``fill buy 1 "BTCUSDT" price 100 USD``; *event* is one of `words.EVENT_WORDS`. An order without a size has no *amount*."""
 
     event: str
     side: Literal["buy", "sell"] | None
@@ -981,7 +988,7 @@ class ExpectValue(Node):
 
 
 Step = (
-    Given | GivenNothingElse | EachRow | At | Happens | Operate | ExpectVerdict | ExpectViolated | ExpectSwitch
+    Given | GivenNothingElse | EachRow | At | Later | Happens | Operate | ExpectVerdict | ExpectViolated | ExpectSwitch
     | ExpectObligation | ExpectValue
 )
 

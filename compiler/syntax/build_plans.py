@@ -91,8 +91,11 @@ class Plans(Rules):
     def at(self, c: Children) -> ast.At:
         return ast.At(id=self._next(), span=self._span(c), instant=self._instant(c[1]))
 
+    def later(self, c: Children) -> ast.Later:
+        return ast.Later(id=self._next(), span=self._span(c), nanoseconds=self._duration(c[1]).nanoseconds)
+
     def trade(self, c: Children) -> Clause:
-        return Clause("trade", (c[0].value, c[1], self._string(c[2])), self._span(c))
+        return Clause("trade", (c[0].value, c[1] if len(c) == 3 else None, self._string(c[-1])), self._span(c))
 
     def pair(self, c: Children) -> ast.Pair:
         return ast.Pair(id=self._next(), span=self._span(c), name=self._name(c[-2]), value=c[-1])

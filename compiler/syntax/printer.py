@@ -21,6 +21,7 @@ from caplex.compiler.syntax.expression_printer import (
     show_template,
 )
 from caplex.compiler.syntax.rule_printer import show_action, show_because, show_head, show_names, show_rule, show_tail
+from caplex.compiler.syntax.words import EVENT_WORDS
 
 __all__ = ["print_module", "show"]
 
@@ -274,8 +275,11 @@ def _step(step: ast.Step) -> str:
             return f"each {show_names(columns)} in {table}"
         case ast.At(instant=at):
             return f"at {instant(at.nanoseconds)}"
+        case ast.Later(nanoseconds=count):
+            return f"after {duration(count)}"
         case ast.Happens(event=event, side=side, amount=amount, symbol=symbol, pairs=pairs):
-            trade = "" if side is None or amount is None or symbol is None else f" {side} {show(amount)} {quoted(symbol)}"
+            size = f" {show(amount)}" if amount is not None else ""
+            trade = "" if side is None or symbol is None else f" {side}{size} {quoted(symbol)}"
             return f"{event}{trade}{_pairs(pairs)}"
         case ast.Operate(act=act, switch=switch, pairs=pairs):
             return f"{act} {switch.text}{_pairs(pairs)}"
@@ -306,8 +310,7 @@ def _cell(cell: ast.Expr | ast.Name) -> str:
 
 # Words that open a step or continue a number: a pair of that name is written with a dot.
 _DOTTED = frozenset([
-    "at", "buy", "by", "each", "expect", "given", "rearm", "sell", "to", "trip", "units", "intent", "fill", "order",
-    "cancel", "reject", "quote", "tick",
+    "after", "at", "buy", "by", "each", "expect", "given", "rearm", "sell", "to", "trip", "units", *EVENT_WORDS,
 ])
 
 

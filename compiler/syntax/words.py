@@ -25,6 +25,8 @@ RESERVED = HARD | frozenset(_BESIDE_NAMES.split())
 # Words with which an item begins, as the author sees them.
 ITEM_WORDS = _ITEMS.split()
 
-EVENT_WORDS = ["intent", "fill", "order", "cancel", "reject", "quote", "tick"]
+EVENT_WORDS = [
+    "intent", "fill", "order", "cancel", "reject", "quote", "tick", "stop", "result", "denial", "violation", "cash", "approve", "decline",
+]
 VERDICT_WORDS = ["allow", "deny", "hold", "modify"]
 SEVERITY_WORDS = ["low", "medium", "high", "critical"]

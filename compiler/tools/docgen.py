@@ -20,7 +20,7 @@ from caplex.compiler.diagnostics import catalogue
 from caplex.compiler.diagnostics.diagnostic import Code
 from caplex.compiler.semantics import builtins, schema
 from caplex.compiler.semantics.builtins import Derived
-from caplex.compiler.tools import event_words, words
+from caplex.compiler.tools import event_words, pages_packs, words
 from caplex.compiler.tools.pages import type_text
 from caplex.compiler.tools.reasons import REASONS
 from caplex.runtime.canonical import plain
@@ -131,7 +131,7 @@ def _section(section: SectionSpec) -> list[str]:
 
 def _place(section: SectionSpec) -> str:
     """Where the section lies in a document."""
-    place = PLACES.get(section.name, section.name)
+    place = ("inputs." if section.inputs else "") + PLACES.get(section.name, section.name)
     match section.shape:
         case "history":
             word = next(word for word, name in builtins.EVENTS.items() if name == section.name)
@@ -347,9 +347,19 @@ def outcomes() -> str:
     )
 
 
+def packs() -> str:
+    rows = [(f"[`{name}`](#{name})", first) for name, first in pages_packs.summaries()]
+    return page(
+        "Packs",
+        "The standard library: rules that a desk need not write itself. Each pack with its settings, their ranges, and what its rules demand.\n"
+        "How five of them make a desk policy of thirty lines: [examples/desk](../../examples/desk/README.md). "
+        "`caplex explain stdlib.loss` prints one of these pages, `caplex explain stdlib.loss.LOSS-010` one of its rules with its source.",
+        table(("pack", "what it is about"), rows), *pages_packs.together())
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "diagnostics.md": diagnostics, "facts.md": facts, "builtins.md": builtin_words, "commands.md": commands, "reasons.md": reasons,
-    "events.md": events, "outcomes.md": outcomes,
+    "events.md": events, "outcomes.md": outcomes, "packs.md": packs,
 }
 
 

@@ -179,6 +179,7 @@ REFUSALS: Final = {
     "no_approval_needed": "Nobody needs to approve.",
     "no_owner": "The policy in force names no owner, and nobody else replaces it.",
     "no_request": "Nobody has asked for the switch to be armed.",
+    "no_act": "Nobody has let this policy go on with the journal of another one.",
     "no_roles_file": "Without a roles file nobody may act.",
     "no_signature": "The act is not signed, and the host has authenticated nobody.",
     "not_ready": "Something is missing still.",

@@ -1,10 +1,13 @@
 """Pages of the packs that come along, and of their rules."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
+from caplex.compiler.semantics.report import listing
+from caplex.compiler.semantics.symbols import family
 from caplex.compiler.tools.pages import Page
 
 STANDARD = "stdlib"
@@ -34,6 +37,17 @@ def page(subject: str) -> Page | None:
     return Page(subject, "pack", pack.markdown())
 
 
+def summaries() -> list[tuple[str, str]]:
+    """Each pack and the first paragraph of its page."""
+    return [(name, " ".join(_module(name).doc.partition("\n\n")[0].split())) for name in packs()]
+
+
+def together() -> list[str]:
+    """The pages of all packs, as parts of one: headings a level lower, snippets as the pieces that they are."""
+    return [f'<a id="{name}"></a>\n\n' + re.sub(r"^#", "##", _module(name).markdown().strip(), flags=re.M).replace("```cap\n", "```cap fragment\n")
+            for name in packs()]
+
+
 @cache
 def _module(name: str) -> _Pack:
     return _Pack(name)
@@ -55,18 +69,31 @@ class _Pack:
         self.settings = [item for item in module.items if isinstance(item, ast.Setting)]
         self.rules = [item for item in module.items if isinstance(item, (ast.Rule, ast.Limit, ast.Throttle, ast.Cooldown, ast.KillSwitch))]
         self.tests = [item for item in module.items if isinstance(item, ast.Test)]
+        # What the author calls it where it is shown: its own name may be that of a section of the facts.
+        shown = re.search(rf"^ *use {STANDARD}\.{name} as (\w+)", self.doc, re.M)
+        self.alias = shown.group(1) if shown else name
+        self.brings = {item.alias.text: item.target[-1] for item in module.items
+                       if isinstance(item, ast.Use) and item.alias is not None and isinstance(item.target, tuple)}
+
+    def stages(self) -> list[str]:
+        """Families of its rules, and of those that it brings along."""
+        found = dict.fromkeys(family(rule.rule_id.text) for rule in self.rules)
+        for name in self.brings.values():
+            found |= dict.fromkeys(_module(name).stages())
+        return list(found)
 
     def markdown(self) -> str:
         from caplex.compiler.tools.pages_rules import demands
 
-        stages = list(dict.fromkeys(rule.rule_id.text.partition("-")[0] for rule in self.rules))
+        stages = self.stages()
         parts = [f"# {STANDARD}.{self.name}", self.doc]
-        parts.append("## Import\n\n```cap\n" + f"use {STANDARD}.{self.name} as {self.name}\n```\n\n"
-                     f"Its rules stand in {' and '.join(f'`{stage}`' for stage in stages)}, which `stages` must name. Settings are given in brackets behind it.")
+        parts.append("## Import\n\n```cap\n" + f"use {STANDARD}.{self.name} as {self.alias}\n```\n\n"
+                     f"Its rules stand in {listing(stages, most=20)}, which `stages` must name. Settings are given in brackets behind it."
+                     + "".join(f" It brings `{STANDARD}.{name}` as `{self.alias}.{alias}`." for alias, name in self.brings.items()))
         if self.settings:
             parts.append("\n".join(["## Settings", "", *(_setting_line(each) for each in self.settings)]))
         parts.append("\n".join(["## Rules", "", *(
-            f"- `{rule.rule_id.text}` {rule.title or ''}: {' '.join(demands(rule))}" for rule in self.rules)]))
+            f"- `{rule.rule_id.text}` {rule.title or ''}: {' '.join(demands(rule))}{_serves(rule)}" for rule in self.rules)]))
         parts.append(f"`caplex explain {STANDARD}.{self.name}.{self.rules[0].rule_id.text}` tells more of a rule; it has {len(self.tests)} tests.")
         return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -76,7 +103,8 @@ class _Pack:
         for rule in self.rules:
             if rule.rule_id.text == name:
                 severity = rule.attributes.severity
-                facts = [f"- Kind: {kind_of(rule)}", f"- Stage: `{name.partition('-')[0]}`", *([f"- Severity: {severity}"] if severity else [])]
+                facts = [f"- Kind: {kind_of(rule)}", f"- Stage: `{family(name)}`", *([f"- Severity: {severity}"] if severity else []),
+                         *([f"- Cites: {rule.attributes.cites}"] if rule.attributes.cites else [])]
                 told = because(rule)
                 parts = [f"# {name}: {rule.title or kind_of(rule)}", rule.doc, "## What it demands\n\n" + " ".join(demands(rule)),
                          "## What it is\n\n" + "\n".join(facts), f"## Because\n\n> {told}" if told else "", "## Source\n\n" + source_text(rule)]
@@ -88,6 +116,13 @@ class _Pack:
             if setting.name.text == name:
                 return Page(subject, "setting", f"# {name}\n\n{_setting_line(setting)}\n\n## Source\n\n{source_text(setting)}\n")
         return None
+
+
+def _serves(rule: object) -> str:
+    from caplex.compiler.syntax import ast
+
+    assert isinstance(rule, ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown | ast.KillSwitch)
+    return f" Serves {rule.attributes.cites}." if rule.attributes.cites else ""
 
 
 def _setting_line(setting: object) -> str:

@@ -5,6 +5,7 @@ decides nothing: what EP-4 configures and observes becomes facts, its action bec
 case describes is played.
 
     python adapter.py < cases.jsonl
+    python adapter.py cases.jsonl
 """
 from __future__ import annotations
 
@@ -220,12 +221,12 @@ def _finite(document: dict[str, Any]) -> Any:
     return Decimal(document["$f"]) if document.keys() == {"$f"} else document
 
 
-def main(lines: Iterable[str]) -> int:
-    for line in lines:
+def main(arguments: list[str], lines: Iterable[str]) -> int:
+    for line in Path(arguments[0]).read_text(encoding="utf-8").splitlines() if arguments else lines:
         if line.strip():
             print(json.dumps(answer(line)), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.stdin))
+    raise SystemExit(main(sys.argv[1:], sys.stdin))

@@ -1,10 +1,11 @@
 """PolicyGate's documents, answered by a `.cap` policy.
 
 Reads one JSON object a line, ``{"id", "kind", "input"}``, and writes one result a line, in the same order. It
-translates and decides nothing: what PolicyGate configures becomes settings and overrides of `policy.cap.j2`, what it
+translates and decides nothing: what PolicyGate configures becomes a policy, as `caplex import policygate` makes it, what it
 observes becomes facts, and the decision's reasons become its list of rules.
 
     python adapter.py < cases.jsonl            answer cases
+    python adapter.py cases.jsonl              the same
     python adapter.py --policy policy.json     print the policy that a PolicyGate configuration becomes
 """
 from __future__ import annotations
@@ -21,33 +22,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from policygate_contracts import CONTRACTS, METRICS, AuditEvent, fields_wrong, policy_as_written, policy_fields_wrong
 from ruamel.yaml import YAML
 
 import caplex
+from caplex.compiler.importing import policygate
 from caplex.runtime.brokers.sim import SimBroker
 from caplex.runtime.stream import BrokerFailed, Stream
 
 HERE = Path(__file__).resolve().parent
 Document = Mapping[str, Any]
 
-# Setting of the policy: type, path in PolicyGate's configuration, title.
-SETTINGS = {
-    "daily_loss_limit": ("ratio", "loss", "daily_loss_limit_pct", "Share of the day's first equity that may be lost"),
-    "max_drawdown": ("ratio", "loss", "max_drawdown_pct", "Share of peak equity that may be lost"),
-    "max_orders_per_minute": ("count", "execution", "max_orders_per_minute_global", "Orders of the account in a minute"),
-    "max_orders_per_minute_by_strategy": (
-        "count", "execution", "max_orders_per_minute_by_strategy", "Orders of one strategy in a minute"),
-    "max_position": ("ratio", "exposure", "max_position_pct", "Largest share of equity in one symbol"),
-    "max_gross": ("ratio", "exposure", "max_gross_exposure_x", "Largest gross book, in multiples of equity"),
-    "max_net": ("ratio", "exposure", "max_net_exposure_x", "Largest net book, in multiples of equity"),
-    "trip_after_n_violations": ("count", "kill_switch", "trip_after_n_violations", "Violations that trip the switch"),
-    "violation_window": ("duration", "kill_switch", "violation_window_seconds", "Window in which violations are counted"),
-}
-OPTIONAL = ("max_net_exposure_x",)
-DIMENSIONS = {"symbols": "symbol", "strategies": "strategy"}
-RULES = {"SYS-001": "DATA-010"}
 ACCOUNT = "portfolio"  # PolicyGate has one, whatever its intents say
 LATCHES = {"KILL-010": "KILL-001", "KILL-020": "KILL-001"}  # where the engine keeps the switch, it is PolicyGate's one rule
 DEFAULTS: Document = {
@@ -64,54 +49,17 @@ class Refused(Exception):
     """What was given is not one of PolicyGate's documents."""
 
 
-# ── configuration → policy text ───────────────────────────────────────────────────────────────────────
+# ── configuration → policy ────────────────────────────────────────────────────────────────────────────
 
 
 def policy_text(config: Document, *, counted: bool = True) -> str:
-    """The `.cap` policy that says what *config* says; *counted*: the host counts orders, and not the engine."""
-    limits = config["limits"]
-    switch = limits["kill_switch"]
-    return _template().render(
-        counted=counted, version=config["version"], timezone=config["timezone"], mode=config["defaults"]["mode"],
-        trip_on_rules=[RULES.get(rule, rule) for rule in switch["trip_on_rules"]],
-        settings=[
-            {"name": name, "type": kind, "title": title, "value": _value(kind, _entry(limits[block], key)),
-             "overrides": list(_overrides(config["overrides"], kind, block, key))}
-            for name, (kind, block, key, title) in SETTINGS.items()])
-
-
-def _overrides(overrides: Document, kind: str, block: str, key: str) -> Iterator[dict[str, str]]:
-    """PolicyGate overrides whole blocks: what a block leaves out, where it may, is unset there and not inherited."""
-    for group, dimension in DIMENSIONS.items():
-        for name, blocks in (overrides.get(group) or {}).items():
-            if blocks.get(block):
-                yield {"dimension": dimension, "key": name, "value": _value(kind, _entry(blocks[block], key))}
-
-
-def _entry(block: Document, key: str) -> Any:
-    return block.get(key) if key in OPTIONAL else block[key]
-
-
-def _value(kind: str, value: Any) -> str:
-    if value is None:
-        return "unlimited"
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not Decimal(value).is_finite():
-        raise Refused(f"{value!r} is not a number")
-    plain = f"{Decimal(value):f}"
-    return f"{plain}s" if kind == "duration" else plain
+    """The `.cap` policy that says what *config* says, as `caplex import policygate` makes it from a file."""
+    return policygate.policy_text(policygate.Imported(config), counted=counted)
 
 
 @lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["quoted"] = _quoted
-    return environment.from_string((HERE / "policy.cap.j2").read_text(encoding="utf-8"))
-
-
-def _quoted(text: str) -> str:
-    """A text of the language; what is not printable ASCII is escaped, so nobody's symbol can end it early."""
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):X}}}" for c in str(text))
-    return f'"{plain}"'
+def _audit() -> caplex.Policy:
+    return caplex.load(HERE / "audit.cap")
 
 
 @lru_cache(maxsize=256)
@@ -243,7 +191,7 @@ def _decided(decision: caplex.Decision) -> dict[str, Any]:
 
 def replay(given: Document) -> dict[str, Any]:
     """Whether a line of PolicyGate's audit log is what its policy says today. A line bears no chain: what a rule does not
-    read, such as its time, may have been changed."""
+    read, such as its strategy, may have been changed."""
     event, config = given["event"], given["policy"]
     if fields_wrong(AuditEvent, event):
         raise Refused("no audit event of PolicyGate: " + ", ".join(fields_wrong(AuditEvent, event)))
@@ -255,11 +203,12 @@ def replay(given: Document) -> dict[str, Any]:
         was = {"decision": recorded["decision"], "rules": [each["rule_id"] for each in recorded["violations"]],
                "kill_switch_triggered": recorded["kill_switch_triggered"],
                "modified_qty": None if modified is None else modified["qty"]}
+    line = {**facts_of(facts), "now": event["timestamp"], "inputs": {"line": {"intent_made_at": event["intent"]["timestamp"]}}}
     now = evaluate(facts)
     for answer in (was, now):
         answer["modified_qty"] = None if answer["modified_qty"] is None else Decimal(answer["modified_qty"])
     measured = [] if now["rules"] == ["SYS-001"] else [name for name, path in METRICS.items() if config["limits"][path[0]][path[1]] is not None]
-    same = [now == was, recorded["intent_id"] == event["intent"]["intent_id"], event["policy_hash"] == policy_hash(config),
+    same = [now == was, _audit().decide(line).permits, recorded["intent_id"] == event["intent"]["intent_id"], event["policy_hash"] == policy_hash(config),
             [each["metric"] for each in recorded["evidence"]] == measured,
             modified is None or {**modified, "qty": None} == {**event["intent"], "qty": None}]
     return {"match": all(same)}
@@ -325,7 +274,7 @@ def main(arguments: list[str], lines: Iterable[str]) -> int:
         config = json.loads(Path(arguments[1]).read_text(encoding="utf-8"), parse_float=Decimal) if arguments[1:] else DEFAULTS
         print(policy_text(config), end="")
         return 0
-    for line in lines:
+    for line in Path(arguments[0]).read_text(encoding="utf-8").splitlines() if arguments else lines:
         if line.strip():
             print(json.dumps(answer(line)), flush=True)
     return 0

@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.canonical import sha256
+from caplex.runtime.clock import exact_instant
+from caplex.runtime.engine.events import read_event
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Act, Refusal
 
 if TYPE_CHECKING:
     from caplex.runtime.engine.machine import Machine
 
+HOST: Final = "host"
+"""Who lets a policy in where nobody is named."""
 REFUSED: Final = "policy_refused"
 """A note in the journal: a policy that did not take over, and why."""
 
@@ -49,6 +53,35 @@ def authorised(machine: Machine, policy: Policy, act: Mapping[str, Any], subject
     if not {owner, role_of(owner)} & found.roles:
         return Refusal("lacks_role", f"`{found.by}` is no `{role_of(owner)}`: the owner of the present policy replaces it")
     return found
+
+
+def at_opening(machine: Machine, policy: Policy, change: Mapping[str, Any] | str | None, *, guarded: bool) -> tuple[dict[str, Any], Act | Refusal]:
+    """The act that lets *policy* go on with a journal of another one, and whether it does: what stands in the way of `activate` stands in its way.
+
+    *change*: a signed act, or who does it where nobody signs; None: the host. *guarded*: the journal was kept under a roles
+    file, and then a host without one is no authority.
+    """
+    if isinstance(change, Mapping):
+        act = dict(read_event(change).data)
+        if act["type"] != "policy":
+            return act, Refusal("malformed", f"a policy is let in by an act of the type `policy`, and not by a `{act['type']}`")
+    else:
+        act = act_of(policy, by=change or HOST, at=exact_instant(max(machine.state.now_ns, 0)))
+    owner = machine.policy.plan.header.owner
+    if guarded and machine.roles.hash is None and not machine.trust:
+        return act, Refusal("no_roles_file", "the journal was kept under a roles file, and without it nobody may replace its policy: give the engine one")
+    if change is None and machine.roles.hash is not None:
+        who = f"`{role_of(owner)}`, the owner of the present policy," if owner else "nobody, for the present policy names no `owner`,"
+        return act, Refusal("no_act", f"it is for {who} to let it, by a signed act that names the hash {policy.hash} and the settings_hash "
+                            f"{policy.settings_hash}" if not machine.trust else "name who lets it: somebody whom the roles file knows")
+    found = authorised(machine, policy, act, None, host=not isinstance(change, Mapping))
+    complaints = [] if isinstance(found, Refusal) else machine.activation(policy)
+    return act, Refusal("in_the_way", "; ".join(complaints)) if complaints else found
+
+
+def act_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The act that a record of the kind ``policy`` names: a signed one is spent by it."""
+    return body.get("event") or body.get("opened_by")
 
 
 def role_of(owner: str) -> str:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, Final
 
-from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.events import INPUT, UNKNOWN_KEY, VALUE, Event
 from caplex.runtime.errors import EventError
 from caplex.runtime.layout import pointer
 from caplex.runtime.reading import normalise
-from caplex.runtime.schema import Schema, SectionSpec
+from caplex.runtime.schema import PLAN_IN_FORCE, Schema, SectionSpec
 
 _DIMENSIONS: Final = ("account", "venue", "symbol", "strategy")
 _HOME: Final = {"account": "account", "quote": "market", "instrument": "instrument"}
@@ -57,25 +57,27 @@ def _known(section: SectionSpec | None, data: Mapping[str, Any], type_: str, pat
         spec = section.fields.get(key)
         if (spec is None or spec.derived) and key not in _BESIDE and not key.startswith("x_"):
             near = get_close_matches(key, section.fields, n=1) if len(key) <= 100 else []
-            raise EventError(f"{type_}: {path}{pointer(key)} is unknown" + (f"; did you mean {path}/{near[0]}?" if near else ""))
+            raise EventError(f"{type_}: {path}{pointer(key)} is unknown" + (f"; did you mean {path}/{near[0]}?" if near else ""),
+                             code=UNKNOWN_KEY, path=path + pointer(key))
 
 
 def _input(schema: Schema, event: Event) -> None:
     name, values = event.data["name"], event.data["values"]
     section = schema.sections.get(name)
     if section is None or not section.inputs:
-        inputs = [each.name for each in schema.sections.values() if each.inputs]
+        inputs = [each.name for each in schema.sections.values() if each.inputs and each.name != PLAN_IN_FORCE]
         near = get_close_matches(str(name), inputs, n=1)
-        raise EventError(f"input: /name is `{name}`; " + (f"did you mean `{near[0]}`?" if near else "the policy has " + (", ".join(inputs) or "no inputs")))
+        raise EventError(f"input: /name is `{name}`; " + (f"did you mean `{near[0]}`?" if near else "the policy has " + (", ".join(inputs) or "no inputs")),
+                         code=INPUT, path="/name")
     keyed = section.shape == "row" or (section.shape == "list" and section.key is not None)
     rows: list[tuple[str, Any]]
     if section.scalar:
         return
     if event.data.get("key") is not None and not keyed:
-        raise EventError(f"input: `{name}` is not told by a key; leave out /key")
+        raise EventError(f"input: `{name}` is not told by a key; leave out /key", code=INPUT, path="/key")
     if keyed and event.data.get("key") is None:
         if not isinstance(values, Mapping):
-            raise EventError(f"input: `{name}` is told by {section.key}: give /key, or an object by {section.key} in /values")
+            raise EventError(f"input: `{name}` is told by {section.key}: give /key, or an object by {section.key} in /values", code=INPUT, path="/key")
         rows = [(f"/values{pointer(key)}", row) for key, row in values.items() if key != "as_of"]
     else:
         rows = [("/values", values)]
@@ -83,5 +85,5 @@ def _input(schema: Schema, event: Event) -> None:
         for index, each in enumerate(row) if isinstance(row, list) else [(None, row)]:
             here = path if index is None else f"{path}/{index}"
             if not isinstance(each, Mapping):
-                raise EventError(f"input: {here} is no object")
+                raise EventError(f"input: {here} is no object", code=VALUE, path=here)
             _known(section, each, "input", here)

@@ -15,7 +15,7 @@ from caplex.runtime import signing
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_instant, from_datetime
 from caplex.runtime.decision import Decision, Told
-from caplex.runtime.engine import activation, facts, intents
+from caplex.runtime.engine import activation, events, facts, intents, refilling
 from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.engine.keeping import Keeper
 from caplex.runtime.engine.machine import TTL
@@ -49,7 +49,8 @@ class Engine(Persistent):
         journal: File; None keeps nothing beyond this object, for tests and simulations.
         clock: Stamps what comes without ``at``. Nothing else ever asks it.
         if_exists: ``fail`` refuses a journal that is there already.
-        on_policy_change: What to do with a journal of another policy; ``keep_state`` activates this one.
+        on_policy_change: What to do with a journal of another policy; ``keep_state`` activates this one, if who may let it does.
+        policy_change: That act: signed, as `activation.act_of` makes it; or who does it, where nobody signs.
         reservation_ttl: How long an approval that nobody sent keeps its room.
         durability: ``each`` record on the disk at once, in a ``group``, or when the system likes (``os``).
         operators: Roles file. Without one nobody may act.
@@ -69,9 +70,10 @@ class Engine(Persistent):
         reservation_ttl: timedelta = TTL, late_events: Literal["accept"] = "accept", durability: Literal["each", "group", "os"] = "group",
         trust_operators: bool = False, operators: str | Path | Mapping[str, Any] | Roles | None = None,
         recorded: Callable[[Mapping[str, Any]], Policy] | None = None, store: bool | str | Path | None = True,
+        policy_change: Mapping[str, Any] | str | None = None,
     ) -> None:
         self._clock, self._path, self._durability = clock, Path(journal) if journal is not None else None, durability
-        self._keep_state, self._recorded = on_policy_change == "keep_state", recorded
+        self._keep_state, self._recorded, self._policy_change = on_policy_change == "keep_state", recorded, policy_change
         self._shadows = tuple(shadows)
         self._roles = operators if isinstance(operators, Roles) else Roles() if operators is None else Roles.read(operators)
         self._ttl, self._trust = reservation_ttl, trust_operators
@@ -135,8 +137,9 @@ class Engine(Persistent):
 
     def _intent(self, given: Mapping[str, Any]) -> Event:
         if not isinstance(given, Mapping) or given.get("type") not in (None, "intent"):
-            what = f"a {given['type']} is applied: `engine.apply(event)`" if isinstance(given, Mapping) else "an intent is an object"
-            raise EventError(what)
+            if not isinstance(given, Mapping):
+                raise EventError("an intent is an object", code=events.NOT_AN_OBJECT)
+            raise EventError(f"a {given['type']} is applied: `engine.apply(event)`", code=events.DOOR, path="/type")
         return self._machine.read(self._stamped(given, type="intent"))
 
     def apply(self, event: Mapping[str, Any], *, subject: str | None = None) -> Outcome:
@@ -147,7 +150,7 @@ class Engine(Persistent):
             JournalError: it could not be written, and has not been taken; try again once the disk is well.
         """
         if isinstance(event, Mapping) and event.get("type") == "intent":
-            raise EventError("an intent is submitted: `engine.submit(intent)`")
+            raise EventError("an intent is submitted: `engine.submit(intent)`", code=events.DOOR, path="/type")
         read = self._machine.read(self._stamped(event))
         if not self._recovered():
             raise JournalError(f"the journal cannot be written ({self._degraded}); the event was not taken", retryable=True)
@@ -171,15 +174,15 @@ class Engine(Persistent):
             found += [Told(each) for each in self.apply(event).to_dict()["discrepancies"]]
         return found
 
-    def release(self, intent_id: str, *, because: str) -> Outcome:
-        """Give back the room of an approval that was never sent."""
-        return self.apply({"type": "release", "intent_id": intent_id, "because": because})
+    def release(self, intent_id: str, *, because: str, at: str | None = None) -> Outcome:
+        """Give back the room of an approval that was never sent; *at*, else now."""
+        return self.apply({"type": "release", "intent_id": intent_id, "because": because, **({"at": at} if at is not None else {})})
 
     def _stamped(self, given: Any, **more: str) -> Any:
         if not isinstance(given, Mapping):
             return given
         for key in getattr(given, "duplicates", ()):
-            raise EventError(f"{more.get('type') or given.get('type')}: {pointer(key)} stands there twice")
+            raise EventError(f"{more.get('type') or given.get('type')}: {pointer(key)} stands there twice", code=events.TWICE, path=pointer(key))
         if given.get("at") is None:
             more["at"] = format_instant(from_datetime(self._clock()))
         return {**given, **more} if more else given
@@ -283,6 +286,8 @@ class Engine(Persistent):
     ) -> Outcome:
         """*policy* decides from the next intent on; windows, latches, reservations and high-water marks stay.
 
+        Windows that reach further back than those before are read back from the journal, where there is one.
+
         Args:
             by: Somebody with the role that the present policy names as its owner; *signature* is theirs over `activation.act_of`,
                 or *subject* who the caller has authenticated. Engines that trust operators ask for neither, nor do those
@@ -304,11 +309,12 @@ class Engine(Persistent):
             found = Refusal("in_the_way", "; ".join(complaints)) if complaints else found
         if isinstance(found, Refusal):
             self.refuse_activation(event.data, found, policy)
-            raise EventError(f"the policy cannot take over: {found.sentence}")
+            raise EventError(f"the policy cannot take over: {found.sentence}", code=events.ACT)
+        past = refilling.read_back(self._machine, policy, self._journal.path, self._journal.next_seq, load=self._recorded) if self._journal else None
         body = {**{name: event.data.get(name) for name in ("type", "act", "at", "approved_by")}, "by": found.by, "how": found.how,
-                "event": dict(event.data), **policy_record(policy)}
+                "event": dict(event.data), **policy_record(policy), **({"windows": past.to_dict()} if past is not None else {})}
         self._record("policy", record_at(event), body)
-        self._machine.activate(policy, event.data)
+        self._machine.activate(policy, event.data, past)
         self.policy = policy
         self._checkpoint()
         return Outcome({"schema": "caplex.outcome/1", "seq": self._machine.state.seq, "event": {"type": "policy", "id": event.id}, "at": event.data["at"],

@@ -17,6 +17,18 @@ from caplex.runtime.errors import EventError
 from caplex.runtime.layout import pointer
 from caplex.runtime.reading import Unreadable, number, shown
 
+NOT_AN_OBJECT: Final = "CAP926"
+UNKNOWN_TYPE: Final = "CAP927"
+MISSING: Final = "CAP928"
+UNKNOWN_KEY: Final = "CAP929"
+VALUE: Final = "CAP945"
+TIME: Final = "CAP946"
+INPUT: Final = "CAP947"
+DOOR: Final = "CAP948"
+ACT: Final = "CAP949"
+TWICE: Final = "CAP911"
+"""Codes of what is wrong with an event; their pages are in docs/reference/diagnostics.md."""
+
 _ANY = ("id", "type", "at", "venue_at", "tags")
 _ORDER = ("account", "venue", "strategy", "symbol", "side", "position_side", "order_type", "quantity", "filled_quantity", "leaves_quantity",
           "price", "limit_price", "average_price", "reduce_only", "oco", "group", "group_kind", "because", "code", "message", "retryable")
@@ -99,25 +111,27 @@ def read_event(given: Mapping[str, Any]) -> Event:
         EventError: not of a known type, a field missing, unknown or unreadable; the sentence names it.
     """
     if not isinstance(given, Mapping):
-        raise EventError(f"an event is an object, not {shown(given)}")
+        raise EventError(f"an event is an object, not {shown(given)}", code=NOT_AN_OBJECT)
     type_ = given.get("type")
     if not isinstance(type_, str) or type_ not in REQUIRED:
         near = get_close_matches(type_, REQUIRED, n=1) if isinstance(type_, str) and len(type_) <= 100 else []
         hint = f"did you mean `{near[0]}`?" if near else "one of " + ", ".join(sorted(REQUIRED))
-        raise EventError(f"/type: no event is called {shown(type_)}; {hint}" if type_ is not None else "/type is missing: " + hint)
+        said = f"/type: no event is called {shown(type_)}; {hint}" if type_ is not None else "/type is missing: " + hint
+        raise EventError(said, code=UNKNOWN_TYPE if type_ is not None else MISSING, path="/type")
     for key in getattr(given, "duplicates", ()):
-        raise EventError(f"{type_}: {pointer(key)} stands there twice")
+        raise EventError(f"{type_}: {pointer(key)} stands there twice", code=TWICE, path=pointer(key))
     data = _plain(given, type_)
     at_ns = _instant(data, "at", type_)
     assert at_ns is not None
     _known(data, type_)
     for name in REQUIRED[type_]:
         if data.get(name) is None:
-            raise EventError(f"{type_}: /{name} is missing")
+            raise EventError(f"{type_}: /{name} is missing", code=MISSING, path=f"/{name}")
     for (kind, name), words in _WORDS.items():
         if kind == type_ and data.get(name) is not None and data[name] not in words:
             near = get_close_matches(str(data[name]), words, n=1)
-            raise EventError(f"{type_}: /{name} is {shown(data[name])}; " + (f"did you mean `{near[0]}`? It is " if near else "") + "one of " + ", ".join(words))
+            raise EventError(f"{type_}: /{name} is {shown(data[name])}; " + (f"did you mean `{near[0]}`? It is " if near else "") + "one of " + ", ".join(words),
+                             code=VALUE, path=f"/{name}")
     _values(data, type_)
     return Event(type_, _identity(data, type_), at_ns, data)
 
@@ -126,7 +140,7 @@ def _plain(given: Mapping[str, Any], type_: str) -> dict[str, Any]:
     try:
         return {str(key): _reduced(value, pointer(str(key)), 0) for key, value in given.items()}
     except NotCanonical as why:
-        raise EventError(f"{type_}: {why}") from None
+        raise EventError(f"{type_}: {why}", code=VALUE, path=str(why).split(" ", 1)[0]) from None
 
 
 def _reduced(value: Any, path: str, depth: int) -> Any:
@@ -153,14 +167,14 @@ def _known(data: Mapping[str, Any], type_: str) -> None:
     for key in data:
         if key not in names and not key.startswith("x_"):
             near = get_close_matches(key, names, n=1) if len(key) <= 100 else []
-            raise EventError(f"{type_}: {pointer(key)} is unknown" + (f"; did you mean /{near[0]}?" if near else ""))
+            raise EventError(f"{type_}: {pointer(key)} is unknown" + (f"; did you mean /{near[0]}?" if near else ""), code=UNKNOWN_KEY, path=pointer(key))
 
 
 def _values(data: Mapping[str, Any], type_: str) -> None:
     for name in _TEXTS if type_ != "intent" else _TEXTS_OF_AN_INTENT:
         value = data.get(name)
         if value is not None and (not isinstance(value, str) or not value or len(value) > 200):
-            raise EventError(f"{type_}: /{name} is {shown(value)}; a text is wanted")
+            raise EventError(f"{type_}: /{name} is {shown(value)}; a text is wanted", code=VALUE, path=f"/{name}")
     for name in ("venue_at", "expires_at", "complete_from", "opened_at", "as_of"):
         if type_ != "intent" and data.get(name) is not None:
             _instant(data, name, type_)
@@ -171,18 +185,19 @@ def _values(data: Mapping[str, Any], type_: str) -> None:
             try:
                 number(data[name])
             except Unreadable as why:
-                raise EventError(f"{type_}: /{name} is {shown(data[name])}; {why.limit} is wanted") from None
+                raise EventError(f"{type_}: /{name} is {shown(data[name])}; {why.limit} is wanted", code=VALUE, path=f"/{name}") from None
     if type_ != "input" and data.get("values") is not None and not isinstance(data["values"], Mapping):
-        raise EventError(f"{type_}: /values is {shown(data['values'])}; an object is wanted")
+        raise EventError(f"{type_}: /values is {shown(data['values'])}; an object is wanted", code=VALUE, path="/values")
     for name in _COUNTS & data.keys() if type_ not in ("position", "fill") else ():
         if data[name] is not None and number(data[name]) < 0:
-            raise EventError(f"{type_}: /{name} is {shown(data[name])}; 0 or more is wanted")
+            raise EventError(f"{type_}: /{name} is {shown(data[name])}; 0 or more is wanted", code=VALUE, path=f"/{name}")
     for name in _ROWS & data.keys():
         _rows(data[name], name, type_)
     if type_ == "fill":
         quantity = number(data["quantity"])
         if quantity < 0 or (quantity == 0 and data.get("corrects") is None):
-            raise EventError(f"fill: /quantity is {shown(data['quantity'])}; above 0 is wanted, or 0 in a fill that corrects another")
+            raise EventError(f"fill: /quantity is {shown(data['quantity'])}; above 0 is wanted, or 0 in a fill that corrects another",
+                             code=VALUE, path="/quantity")
 
 
 def _rows(rows: Any, name: str, type_: str) -> None:
@@ -190,35 +205,36 @@ def _rows(rows: Any, name: str, type_: str) -> None:
     if rows is None:
         return
     if not isinstance(rows, list):
-        raise EventError(f"{type_}: /{name} is {shown(rows)}; a list is wanted")
+        raise EventError(f"{type_}: /{name} is {shown(rows)}; a list is wanted", code=VALUE, path=f"/{name}")
     for index, row in enumerate(rows):
         place = f"/{name}/{index}"
         if not isinstance(row, Mapping):
-            raise EventError(f"{type_}: {place} is {shown(row)}; an object is wanted")
+            raise EventError(f"{type_}: {place} is {shown(row)}; an object is wanted", code=VALUE, path=place)
         texts, quantity = _ROW_NEEDS[name]
         for key in texts:
             if not isinstance(row.get(key), str) or not row[key]:
-                raise EventError(f"{type_}: {place}/{key} is missing")
+                raise EventError(f"{type_}: {place}/{key} is missing", code=MISSING, path=f"{place}/{key}")
         if name == "events":
             try:
                 parse_instant(row["at"])
             except NotATime as why:
-                raise EventError(f"{type_}: {place}/at is {shown(row['at'])}; wanted {why}") from None
+                raise EventError(f"{type_}: {place}/at is {shown(row['at'])}; wanted {why}", code=TIME, path=f"{place}/at") from None
         else:
             try:
                 number(row.get(quantity))
             except Unreadable as why:
-                raise EventError(f"{type_}: {place}/{quantity} is {shown(row.get(quantity))}; {why.limit} is wanted") from None
+                raise EventError(f"{type_}: {place}/{quantity} is {shown(row.get(quantity))}; {why.limit} is wanted",
+                                 code=VALUE, path=f"{place}/{quantity}") from None
 
 
 def _instant(data: Mapping[str, Any], name: str, type_: str) -> int | None:
     value = data.get(name)
     if value is None:
-        raise EventError(f"{type_}: /{name} is missing: an instant, 2026-01-05T15:00:00Z")
+        raise EventError(f"{type_}: /{name} is missing: an instant, 2026-01-05T15:00:00Z", code=MISSING, path=f"/{name}")
     try:
         return parse_instant(value) if isinstance(value, str) else _no_instant(value)
     except NotATime as why:
-        raise EventError(f"{type_}: /{name} is {shown(value)}; wanted {why}") from None
+        raise EventError(f"{type_}: /{name} is {shown(value)}; wanted {why}", code=TIME, path=f"/{name}") from None
 
 
 def _no_instant(value: Any) -> int:

@@ -8,7 +8,7 @@ from heapq import heappop
 from typing import Any, Final
 
 from caplex.runtime.canonical import plain
-from caplex.runtime.clock import day_start_ns, parse_instant
+from caplex.runtime.clock import HOUR, day_start_ns, parse_instant
 from caplex.runtime.engine import trades, transfers
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.reconciling import on_reconcile
@@ -19,6 +19,7 @@ from caplex.runtime.schema import Schema
 
 SHARED: Final = frozenset({"quote", "instrument", "fx", "venue", "strategy", "input", "counters", "obligation"})
 """Events that are nobody's: they concern every account."""
+_LAST_HOUR: Final = parse_instant("9999-12-31T00:00:00Z")
 _ENVELOPE: Final = frozenset({"type", "id", "at", "venue_at", "tags", "mode"})
 
 
@@ -99,7 +100,7 @@ def advance(plan: Plan, state: State, account: str, now: int, applied: Applied) 
     """Time passes in *account*: days begin, held reservations lapse, histories forget what no window reaches."""
     state.now_ns = max(state.now_ns, now)
     held = state.account(account)
-    start = day_start_ns(now, plan.header.timezone, plan.header.day_start_ns)
+    start = day_of(now, plan.header.timezone, plan.header.day_start_ns)
     if held.day_ns is not None and start > held.day_ns:
         _new_day(held)
         applied.sections |= {"account"}
@@ -114,6 +115,19 @@ def advance(plan: Plan, state: State, account: str, now: int, applied: Applied) 
         keep = plan.keep_ns.get(section, 0)
         while keep is not None and events and now - events[0].at_ns > keep:
             events.popleft()
+
+
+_days: dict[tuple[str, int], tuple[int, int, int]] = {}  # by zone and start of day: from when to when a day is known to last, and its start
+
+
+def day_of(now: int, timezone: str, offset_ns: int) -> int:
+    """`day_start_ns`, which is looked up once an hour: it never runs backwards, so that what holds at both ends holds between."""
+    begin, end, start = _days.get((timezone, offset_ns), (0, -1, 0))
+    if not begin <= now <= end:
+        start = day_start_ns(now, timezone, offset_ns)
+        later = now + HOUR if now < _LAST_HOUR else now
+        _days[timezone, offset_ns] = now, later if day_start_ns(later, timezone, offset_ns) == start else now, start
+    return start
 
 
 def _new_day(held: Account) -> None:

@@ -12,6 +12,7 @@ from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine import fold, live, quick, trades, transfers
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.state import Order, Past, Seen
 from caplex.runtime.messages import default_message
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 TRADING: Final = frozenset({"open", "close", "adjust"})
 SEVERITIES: Final = ("low", "medium", "high", "critical")
-_COUNTED: Final = frozenset({"system", "switch"})
+NOT_COUNTED: Final = frozenset({"system", "switch"})
+"""Reasons that make no denial of a rule's."""
 
 
 def step(machine: Machine, event: Event) -> Step:
@@ -50,11 +52,17 @@ def step(machine: Machine, event: Event) -> Step:
         told = unheard(machine, event, now)
         state.answer(event.id, Seen(event.hash, told["decision_id"], now, state.asked_ns, told))
         return Step("decision", told, Decision.from_dict(told))
-    decision = decide(machine, intent, account, now, approved=frozenset())
+    lane = machine.desk.lane if not late and not machine.unwritten and isinstance(event, PlainIntent) else None
+    swift = lane.decide(machine, event, account, now, latches) if lane is not None else None  # type: ignore[arg-type]
+    if swift is not None:
+        return Step("decision", swift[1], swift[0], text=swift[2])
+    decision = decide(machine, intent, account, now, approved=frozenset(), bound=lane.spare(event) if lane is not None else None)  # type: ignore[arg-type]
     told = record(machine, decision, intent, account, now, latches, event.hash)
     if late:
         told["late"] = True
     state.answer(event.id, Seen(event.hash, told["decision_id"], now, state.asked_ns, told))
+    if lane is not None:
+        lane.learn(machine, event, decision, told)  # type: ignore[arg-type]
     return Step("decision", told, decision)
 
 
@@ -117,8 +125,12 @@ def release(machine: Machine, hold: holds.Hold, now: int, latches: Latches) -> D
     return decision
 
 
-def decide(machine: Machine, intent: Mapping[str, Any], account: str, now: int, *, approved: frozenset[str]) -> Decision:
-    bound = live.bind(machine.policy, machine.state, machine.desk, intent, account, now, machine.chain)
+def decide(
+    machine: Machine, intent: Mapping[str, Any], account: str, now: int, *, approved: frozenset[str], bound: live.LiveBound | None = None,
+) -> Decision:
+    """*bound* is given where the readings have been made already."""
+    if bound is None:
+        bound = live.bind(machine.policy, machine.state, machine.desk, intent, account, now, machine.chain)
     if approved:
         bound.approved, bound.ints = approved, None
     if machine.unwritten:
@@ -220,10 +232,15 @@ def _hold(machine: Machine, told: dict[str, Any], ruling: Ruling, intent: Mappin
 # ── histories ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+def about_of(intent: Mapping[str, Any]) -> dict[str, Any]:
+    """What every row of a history says of the intent behind it."""
+    return {name: intent[name] for name in ("symbol", "strategy", "venue") if isinstance(intent.get(name), str)}
+
+
 def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], account: str, now: int, *, quiet: bool) -> None:
     """Approved intents count as orders; denials and violations count for switches, unless one is tripped already."""
     state, keep = machine.state, machine.policy.plan.keep_ns
-    about = {name: intent[name] for name in ("symbol", "strategy", "venue") if isinstance(intent.get(name), str)}
+    about = about_of(intent)
     if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
         if "order_events" in keep:
             row = {**about, "side": ruling.side, "quantity": plain(ruling.quantity), "action": ruling.action, "intent_id": intent["id"]}
@@ -238,7 +255,7 @@ def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], accou
             rule = rules[name]
             state.past(account, "violations").append(Past("violations", now, {**about, "rule": name, "severity": rule.severity, "family": rule.stage}))
     if "denials" in keep and ruling.verdict is Verdict.DENY:
-        counted = [reason for reason in ruling.reasons if reason.kind not in _COUNTED]
+        counted = [reason for reason in ruling.reasons if reason.kind not in NOT_COUNTED]
         if counted:
             severity = max((reason.severity for reason in counted), key=SEVERITIES.index)
             state.past(account, "denials").append(Past("denials", now, {**about, "rule": counted[0].rule, "severity": severity}))

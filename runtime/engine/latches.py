@@ -35,7 +35,7 @@ class Latches:
 
     def __init__(self, policy: Policy, state: State, desk: Desk) -> None:
         self.policy, self.state, self.desk = policy, state, desk
-        self.switches = {rule.id: rule for rule in policy.plan.rules if rule.kind == "switch"}
+        self.switches = desk.switches
         self.tripped: list[dict[str, Any]] = []
         self.rearmed: list[dict[str, Any]] = []
         self.obligations: list[dict[str, Any]] = []
@@ -59,10 +59,10 @@ class Latches:
         found: set[str] = set()
         if dimension == "strategy":
             found |= set(state.strategies)
-            found |= {str(row.more["strategy"]) for key, row in state.positions.items() if key[0] == account and row.more.get("strategy")}
+            found |= {str(row.more["strategy"]) for rows in state.held.get(account, {}).values() for row in rows.values() if row.more.get("strategy")}
             found |= state.traders.get(account, set())
         elif dimension == "symbol":
-            found |= {key[2] for key in state.positions if key[0] == account} | {key[1] for key in state.market}
+            found |= {symbol for symbol, rows in state.held.get(account, {}).items() if rows} | {key[1] for key in state.market}
         elif dimension == "venue":
             found |= set(state.venues) | {key[1] for key in state.positions if key[0] == account and key[1]}
         found |= {value for latch in state.latches.values() for name, value in latch.scope if name == dimension}
@@ -123,8 +123,8 @@ class Latches:
 
     def _cause(self, rule: RulePlan, index: int, observed: Any, limit: Any, **more: Any) -> dict[str, Any]:
         seen, bound = plain_pair(observed if isinstance(observed, Fraction) else None, limit if isinstance(limit, Fraction) else None, None)
-        file, _, line = rule.source.rpartition(":")
-        place = {"source": {"file": file, "line": int(line)}} if file and line.isdigit() else {}
+        at = rule.trips[index].position
+        place = {"source": dict(at)} if at is not None else {}
         return {"expression": rule.trips[index].text, "observed": seen.text if seen else None, "limit": bound.text if bound else None, **more, **place}
 
     def trip(self, rule: RulePlan, scope: Scope, now: int, *, cause: Mapping[str, Any], event: str | None = None, decision: str | None = None) -> None:

@@ -3,6 +3,8 @@
 A decision must not walk over five hundred positions to learn the gross exposure. What has moved since the last decision is
 taken out of the totals and put in again; that every held price is fresh is known from the oldest of their stamps. Where
 anything is unusual (a price that cannot be used, a currency that is converted) the totals say so, and the rows are walked.
+
+Money is counted in units of ``1 / UNIT``: whole numbers, which add up fast, and a `Fraction` where something is finer still.
 """
 from __future__ import annotations
 
@@ -15,23 +17,32 @@ from caplex.runtime.book import Exposure
 from caplex.runtime.values import Unknown
 
 ZERO: Final = Fraction(0)
+UNIT: Final = 10**16
+"""Of money: a price with eight decimals times a quantity with eight."""
+Units = int | Fraction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
-    """What one symbol adds. Money, exact; *usable*: it can be added up, whoever asks."""
+    """What one symbol adds. Money, exact, in units; *usable*: it can be added up, whoever asks. Never changed once it is made.
 
-    gross: Fraction = ZERO
-    up: Fraction = ZERO
-    down: Fraction = ZERO
-    held_gross: Fraction = ZERO
-    held_net: Fraction = ZERO
+    Attributes:
+        folds: What the policy's own aggregates over positions come to in this symbol.
+        own: Position, open buys and open sells in grains of 1e-8, and the venue and position side of all of them, where there is one key
+            only and nothing unusual about it; see `runtime.engine.plainly`.
+    """
+
+    gross: Units = 0
+    up: Units = 0
+    down: Units = 0
+    held_gross: Units = 0
+    held_net: Units = 0
     holds: bool = False
     commits: bool = False
     usable: bool = True
     stamp_ns: int | None = None
     folds: tuple[Any, ...] = ()
-    """What the policy's own aggregates over positions come to in this symbol."""
+    own: tuple[int, int, int, str, str] | None = None
 
 
 NOTHING: Final = Part()
@@ -42,15 +53,15 @@ class Ledger:
     """Totals of an account: worst-case gross, net if all buys or all sells fill, what is held, and how many symbols."""
 
     parts: dict[str, Part] = field(default_factory=dict)
-    gross: Fraction = ZERO
-    up: Fraction = ZERO
-    down: Fraction = ZERO
-    held_gross: Fraction = ZERO
-    held_net: Fraction = ZERO
+    gross: Units = 0
+    up: Units = 0
+    down: Units = 0
+    held_gross: Units = 0
+    held_net: Units = 0
     holding: int = 0
     committed: int = 0
     unusable: int = 0
-    folds: dict[int, Fraction] = field(default_factory=dict)
+    folds: dict[int, Units] = field(default_factory=dict)
     """By number in `Part.folds`: a sum, or in how many symbols it does not hold, or holds; see `tally`."""
     taken_ns: int = -(2**63)
     """When the totals were last taken: at an earlier time prices in them might be from the future."""
@@ -62,7 +73,7 @@ class Ledger:
     def put(self, symbol: str, part: Part) -> None:
         """*part* in the place of what the symbol added before."""
         before = self.parts.get(symbol, NOTHING)
-        if part == NOTHING:
+        if part is NOTHING:
             self.parts.pop(symbol, None)
         else:
             self.parts[symbol] = part
@@ -74,9 +85,10 @@ class Ledger:
         self.holding += part.holds - before.holds
         self.committed += part.commits - before.commits
         self.unusable += before.usable - part.usable
-        for sign, folds in ((1, part.folds), (-1, before.folds)):
-            for number, value in enumerate(folds):
-                self.folds[number] = self.folds.get(number, ZERO) + sign * value
+        if part.folds != before.folds:
+            for sign, folds in ((1, part.folds), (-1, before.folds)):
+                for number, value in enumerate(folds):
+                    self.folds[number] = self.folds.get(number, 0) + sign * value
         if part.stamp_ns is not None and part.stamp_ns != before.stamp_ns:
             heappush(self._stamps, (part.stamp_ns, symbol))
             if len(self._stamps) > 64 + 4 * len(self.parts):  # quotes come faster than decisions
@@ -84,8 +96,8 @@ class Ledger:
 
     def tally(self, number: int, function: str) -> Any:
         """The whole of an aggregate over positions."""
-        total = self.folds.get(number, ZERO)
-        return total == 0 if function == "all" else total > 0 if function == "any" else total
+        total = self.folds.get(number, 0)
+        return total == 0 if function == "all" else total > 0 if function == "any" else Fraction(total)
 
     def oldest_ns(self) -> int | None:
         """The oldest stamp of a price that the totals rest on."""
@@ -99,7 +111,16 @@ class Ledger:
 
 def fold_part(function: str, value: Any) -> Any:
     """What the aggregate adds to the whole, from its *value* in one symbol."""
-    return value if isinstance(value, Unknown) else Fraction(value is False) if function == "all" else Fraction(value)
+    return value if isinstance(value, Unknown) else int(value is False) if function == "all" else _whole(Fraction(value))
+
+
+def money(units: Units) -> Fraction:
+    """*units* as an amount."""
+    return Fraction(units, UNIT)
+
+
+def _whole(value: Fraction) -> Units:
+    return value.numerator if value.denominator == 1 else value
 
 
 def part_of(found: list[Exposure], stamp_ns: int | None, folds: tuple[Any, ...] = (), *, usable: bool) -> Part:
@@ -123,4 +144,5 @@ def part_of(found: list[Exposure], stamp_ns: int | None, folds: tuple[Any, ...] 
         return NOTHING
     if not usable or any(isinstance(value, Unknown) for value in (gross, up, down, held_gross, held_net, *folds)):
         return Part(holds=holds, commits=commits, usable=False)
-    return Part(gross, up, down, held_gross, held_net, holds, commits, stamp_ns=stamp_ns, folds=folds)
+    up, down, held_gross, held_net = (_whole(value * UNIT) for value in (up, down, held_gross, held_net))
+    return Part(_whole(gross * UNIT), up, down, held_gross, held_net, holds, commits, stamp_ns=stamp_ns, folds=folds)

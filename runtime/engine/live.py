@@ -14,8 +14,10 @@ from caplex.runtime.bind import Bound
 from caplex.runtime.book import Book, exposures
 from caplex.runtime.clock import NotATime, exact_instant, parse_instant
 from caplex.runtime.engine import facts
-from caplex.runtime.engine.ledger import Ledger, fold_part, part_of
-from caplex.runtime.engine.quick import is_plain
+from caplex.runtime.engine.lane import Lane
+from caplex.runtime.engine.ledger import Ledger, fold_part, money, part_of
+from caplex.runtime.engine.plainly import OneSymbol, Plainly
+from caplex.runtime.engine.quick import is_plain, is_told_alike
 from caplex.runtime.engine.state import Order, Past, State
 from caplex.runtime.engine.windows import NOBODY, Windows
 from caplex.runtime.facts import Facts, World
@@ -52,12 +54,19 @@ class Desk:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.switches = {rule.id: rule for rule in plan.rules if rule.kind == "switch"}
         self.ledgers: dict[str, Ledger] = {}
         self.windows, self.plain = Windows(), is_plain(plan)
         self.orders: dict[str, tuple[Order, Entry, dict[str, Any]]] = {}
         self._laid: dict[str, tuple[Any, Layout]] = {}
         price = plan.schema.field("market", "price")
         self.fresh_ns = price.fresh_ns if price is not None else 0
+        self.plainly: Plainly | None = Plainly(plan, self.fresh_ns)
+        self.lane = Lane(plan, self) if self.plain and self.plainly.fits and is_told_alike(plan) else None
+
+    def walk(self) -> None:
+        """No shortcuts from here on: every decision is made at length."""
+        self.plainly = self.lane = None
 
     def laid_out(self, name: str, document: Mapping[str, Any]) -> Layout:
         """The layout of one part of the facts, made anew only when the part was replaced."""
@@ -75,11 +84,35 @@ class Desk:
             found = self.ledgers[account] = Ledger()
             moved = {*world.state.held.get(account, ()), *world.state.working.get(account, ())}
         if moved:
+            at = int(world.now) if isinstance(world.now, Fraction) else None
             for symbol in sorted(moved):
-                self._refresh(found, world, symbol)
+                part = None
+                if self.plainly is not None and at is not None and (part := self.plainly.part(world.state, account, symbol, at)) is None:
+                    self.plainly.learn(world, symbol)
+                    part = self.plainly.part(world.state, account, symbol, at)
+                if part is not None:
+                    found.put(symbol, part)
+                else:
+                    self._refresh(found, world, symbol)
             if isinstance(world.now, Fraction):
                 found.taken_ns = max(found.taken_ns, int(world.now))
             world.state.moved[account] = set()
+        return found
+
+    def follow(self, state: State, account: str, now: int) -> Ledger | None:
+        """`ledger`, without a world; None where something that has moved is not plain."""
+        found, moved = self.ledgers.get(account), state.moved.get(account)
+        if found is None:
+            found = self.ledgers[account] = Ledger()
+            moved = state.moved[account] = {*state.held.get(account, ()), *state.working.get(account, ())}
+        if moved:
+            found.taken_ns = max(found.taken_ns, now)
+            for symbol in sorted(moved):
+                part = self.plainly.part(state, account, symbol, now) if self.plainly is not None else None
+                if part is None:
+                    return None
+                found.put(symbol, part)
+                moved.discard(symbol)
         return found
 
     def _refresh(self, ledger: Ledger, world: LiveWorld, symbol: str) -> None:
@@ -98,7 +131,7 @@ class Desk:
             stamps.append(stamp)
         found = exposures(positions, orders, lambda row: world.unit_value(symbol, row.entry.keys.get("venue")))
         known = [stamp for stamp in stamps if stamp is not None]
-        here = _OneSymbol(world, positions)
+        here = OneSymbol(world.schema, positions)
         folds = tuple(fold_part(function, self.plan.folds[number](here, ())) for number, function in self.plan.by_symbol.items()) if usable else ()
         ledger.put(symbol, part_of(found, min(known) if known and self.fresh_ns else None, folds, usable=usable))
 
@@ -117,7 +150,7 @@ def _stamp(row: Row) -> int | None:
         return None
 
 
-def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], account: str, now: int, chain: str) -> Bound:
+def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], account: str, now: int, chain: str) -> LiveBound:
     """*policy*'s readings for *intent* on *state*."""
     document = {"now": exact_instant(now), "intent": {name: value for name, value in intent.items() if name != "type"}}
     world = LiveWorld(policy.plan, state, desk, document, account)
@@ -126,18 +159,6 @@ def bind(policy: Policy, state: State, desk: Desk, intent: Mapping[str, Any], ac
     bound.policy, bound.facts, bound.names = policy, given, policy.names
     given.bound[policy] = bound
     return bound
-
-
-class _OneSymbol:
-    """A world with the positions of one symbol, for aggregates that are put together symbol by symbol."""
-
-    __slots__ = ("_rows", "schema")
-
-    def __init__(self, world: LiveWorld, rows: list[Row]) -> None:
-        self.schema, self._rows = world.schema, rows
-
-    def rows(self, section: str) -> list[Row]:
-        return self._rows
 
 
 class LiveBound(Bound):
@@ -230,6 +251,8 @@ class LiveWorld(World):
         if spec.name in ("market", "instrument"):
             return _Quoted(self, spec)
         return super()._by_key(spec)
+
+    stamp = staticmethod(_stamp)
 
     def quote(self, symbol: str, venue: str | None) -> Row | Unknown | None:
         return self._of_key(self.schema.sections["market"], symbol, venue)
@@ -375,15 +398,15 @@ class LiveBook(Book):
             return here
         own = ledger.part(str(self.world.claim("symbol")))
         total = {"gross": ledger.gross - own.gross, "buy": ledger.up - own.up, "sell": ledger.down - own.down}[part]
-        return here + total
+        return here + money(total)
 
     @cached_property
     def held_gross(self) -> Any:
-        return super().held_gross if self._ledger is None else self._ledger.held_gross
+        return super().held_gross if self._ledger is None else money(self._ledger.held_gross)
 
     @cached_property
     def held_net(self) -> Any:
-        return super().held_net if self._ledger is None else self._ledger.held_net
+        return super().held_net if self._ledger is None else money(self._ledger.held_net)
 
     @cached_property
     def position_count(self) -> Any:

@@ -4,7 +4,6 @@
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import sha256, sha256_bytes
 from caplex.runtime.clock import format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import activation, admission, facts, fold, intents
+from caplex.runtime.engine import activation, admission, events, facts, fold, intents, refilling
 from caplex.runtime.engine.events import Event, read_event
+from caplex.runtime.engine.heard import INTENT_ID as INTENT_ID
+from caplex.runtime.engine.heard import plain_intent
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.state import State
@@ -24,7 +25,6 @@ from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Act, Refusal, Roles
 
-INTENT_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,36}")
 TTL: Final = timedelta(seconds=30)
 
 
@@ -37,12 +37,14 @@ class Step:
         told: The document that the journal keeps.
         decision: For an intent.
         released: Decisions on intents whose hold an act has lifted.
+        text: The canonical text of *told*, where it is at hand.
     """
 
     kind: str
     told: dict[str, Any]
     decision: Decision | None = None
     released: tuple[Decision, ...] = ()
+    text: str | None = None
 
 
 class Machine:
@@ -51,10 +53,12 @@ class Machine:
     Args:
         ttl: How long an approval that nobody sent keeps its room, and a hold waits that does not say.
         trust: Believe operators without a signature (simulation).
+        shortcuts: Decide the common intent on the fast path (`runtime.engine.lane`). Without it the same comes out, more slowly;
+            tests compare both.
     """
 
-    def __init__(self, policy: Policy, *, roles: Roles | None = None, ttl: timedelta = TTL, trust: bool = False) -> None:
-        self.policy, self.roles, self.trust = policy, roles or Roles(), trust
+    def __init__(self, policy: Policy, *, roles: Roles | None = None, ttl: timedelta = TTL, trust: bool = False, shortcuts: bool = True) -> None:
+        self.policy, self.roles, self.trust, self.shortcuts = policy, roles or Roles(), trust, shortcuts
         self.ttl_ns = ttl // timedelta(microseconds=1) * 1000
         self.state = State()
         self.unwritten = False  # the journal cannot be written, and closing continues
@@ -102,17 +106,23 @@ class Machine:
 
     def read(self, given: Mapping[str, Any]) -> Event:
         """The event, if it can be taken at all. Raises EventError, and then nothing has changed."""
+        plain = plain_intent(given) if self.shortcuts else None
+        if plain is not None:
+            return plain
         event = read_event(given)
         if event.type == "policy":
-            raise EventError("policy: a policy is activated by the host, `engine.activate(policy)`, or by a line of `caplex run` that names its /path")
+            raise EventError("policy: a policy is activated by the host, `engine.activate(policy)`, or by a line of `caplex run` that names its /path",
+                             code=events.DOOR, path="/type")
         if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
-            raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36")
+            raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36", code=events.VALUE, path="/id")
         return admission.admit(self.policy.plan.schema, event)
 
     def step(self, event: Event, *, subject: str | None = None) -> Step:
         """Take *event*. Deterministic: same state, same event, same answer."""
         self.state.seq += 1
         self.chain = sha256_bytes(f"{self.chain} {event.data['at']} {event.hash}".encode())
+        if not self.shortcuts:
+            self.desk.walk()
         if event.type == "intent":
             return intents.step(self, event)
         if event.type in fold.FACTS:
@@ -271,15 +281,19 @@ class Machine:
             complaints.append(f"the currency would change from {self.policy.plan.header.currency} to {policy.plan.header.currency}")
         return complaints
 
-    def activate(self, policy: Policy, act: Mapping[str, Any] | None = None) -> None:
+    def activate(self, policy: Policy, act: Mapping[str, Any] | None = None, past: refilling.Windows | None = None) -> None:
         """*policy* decides from here on, because of *act*. Windows, latches, reservations and high-water marks stay.
 
-        What the policy before had no use for was thrown away: a window that would need it is unevaluable until it has filled.
+        What the policy before had no use for was thrown away; *past* is it, as the journal has it. Without a journal a window
+        that would need it is unevaluable until it has filled.
         """
         activation.remember(self, act or {})
-        for held in self.state.accounts.values():
-            if held.complete_from_ns is not None:
-                held.complete_from_ns = max([held.complete_from_ns, *_thrown_away(self.policy, policy, held.last_ns)])
+        if past is not None:
+            refilling.put(self, past)
+        else:
+            for held in self.state.accounts.values():
+                if held.complete_from_ns is not None:
+                    held.complete_from_ns = max([held.complete_from_ns, *_thrown_away(self.policy, policy, held.last_ns)])
         self.policy, self.desk = policy, Desk(policy.plan)
         present = {rule.id for rule in policy.plan.rules if rule.kind == "switch"}
         for key in [key for key, latch in self.state.latches.items() if latch.switch not in present]:
@@ -302,5 +316,4 @@ class Machine:
 def _thrown_away(old: Policy, new: Policy, now: int) -> list[int]:
     """From when on the histories are whole that *new* reads further back than *old* did."""
     kept = old.plan.keep_ns
-    return [now - (kept[section] or 0) if section in kept else now + 1 for section, wanted in new.plan.keep_ns.items()
-            if section not in kept or (kept[section] is not None and (wanted is None or wanted > (kept[section] or 0)))]
+    return [now - (kept[section] or 0) if section in kept else now + 1 for section in refilling.deeper(old, new)]

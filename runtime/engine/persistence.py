@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine import intents, unwritten
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.keeping import Keeper
 from caplex.runtime.engine.machine import Machine, Step
 from caplex.runtime.engine.rebuilding import Rebuild, Unmet, policy_of, policy_record, record_at, write_answer
@@ -35,6 +36,7 @@ class Persistent:
     _durability: Literal["each", "group", "os"]
     _keep_state: bool
     _recorded: Callable[[Mapping[str, Any]], Policy] | None
+    _policy_change: Mapping[str, Any] | str | None
     _roles: Roles
     _ttl: timedelta
     _trust: bool
@@ -163,8 +165,8 @@ class Persistent:
             return
         at = record_at(event)
         try:
-            self._journal.append("event", at, dict(event.data), later=True)
-            self._journal.append("decision", at, step.told, later=True)
+            self._journal.append("event", at, event.data, later=True, text=event.written if isinstance(event, PlainIntent) else None)
+            self._journal.append("decision", at, step.told, later=True, text=step.text if not step.told["shadows"] else None)
             self._journal.flush()
         except JournalError as error:
             self._fail(str(error))

@@ -55,6 +55,11 @@ def is_plain(plan: Plan) -> bool:
     return plan.fused is not None and all(rule.effect != "warn" and rule.monitor is None for rule in plan.rules)
 
 
+def is_told_alike(plan: Plan) -> bool:
+    """Does every approval have the same label, and nothing to emit?"""
+    return not plan.emits and (not plan.labels or plan.labels[0][1] is None)
+
+
 def decide(plan: Plan, bound: Bound) -> Decision | None:
     """The decision, if the whole intent goes ahead; None where the traced form has to answer. *plan* is plain."""
     ints = bound.ints

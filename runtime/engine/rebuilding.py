@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.clock import exact_instant, parse_instant
-from caplex.runtime.engine import unwritten
+from caplex.runtime.engine import activation, refilling, unwritten
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.keeping import Keeper
 from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.machine import Step
 from caplex.runtime.engine.store import Mark
-from caplex.runtime.errors import JournalError
+from caplex.runtime.errors import EventError, JournalError
 from caplex.runtime.journal import AT, Journal, Record
 from caplex.runtime.policy import Policy
+from caplex.runtime.roles import Refusal
 
 if TYPE_CHECKING:
     from caplex.runtime.engine.persistence import Persistent
@@ -48,7 +49,7 @@ class Rebuild:
             self.keeper.open(self._journal)
             self._mark = self.keeper.mark
         if record.kind == "policy":
-            self._era(record.body)
+            self._era(record)
         elif record.kind == "terms":
             self.terms = record.body
             self.machine.under(record.body)
@@ -79,9 +80,9 @@ class Rebuild:
             raise Unmet
         self.machine.state, self.machine.chain, self.machine.desk = state, mark.chain, Desk(self.machine.policy.plan)
 
-    def _era(self, body: Mapping[str, Any]) -> None:
-        """From here on the journal was written under the policy of *body*: what happened then is folded under that one."""
-        engine, first = self.engine, self.policy is None
+    def _era(self, record: Record) -> None:
+        """From here on the journal was written under the policy of *record*: what happened then is folded under that one."""
+        body, engine, first = record.body, self.engine, self.policy is None
         self.policy = {name: body.get(name) for name in policy_of(engine.policy)}
         mine = self.policy == policy_of(engine.policy)
         if mine and not self.foreign:
@@ -97,7 +98,9 @@ class Rebuild:
         if first:
             self.machine = engine._fresh(policy)
         else:
-            self.machine.activate(policy, body.get("event"))
+            assert engine._path is not None
+            past = refilling.again(self.machine, policy, engine._path, record, load=engine._recorded)
+            self.machine.activate(policy, activation.act_in(body), past)
 
     def finish(self, journal: Journal) -> None:
         """The journal was of this policy, or it becomes so; an answer that a crash kept from being written is written now."""
@@ -106,7 +109,7 @@ class Rebuild:
             raise Unmet
         if self.last is not None:
             write_answer(journal, *self.last)
-        terms = engine._terms()
+        terms, guarded = engine._terms(), (self.terms or {}).get("roles") is not None
         if self.terms != terms:
             journal.append("terms", None, terms)
             journal.flush()
@@ -116,12 +119,28 @@ class Rebuild:
         if not engine._keep_state:
             raise JournalError(f"`{engine._path}` was written under another policy ({_shown(self.policy)}); "
                                "`on_policy_change=\"keep_state\"` activates this one")
-        complaints = self.machine.activation(engine.policy)
-        if complaints:
-            raise JournalError("the policy cannot take over: " + "; ".join(complaints))
-        journal.append("policy", None, policy_record(engine.policy))
+        self._take_over(journal, guarded=guarded)
+
+    def _take_over(self, journal: Journal, *, guarded: bool) -> None:
+        """Another policy goes on with the journal, if who may let it does."""
+        engine = self.engine
+        assert engine._path is not None
+        try:
+            act, found = activation.at_opening(self.machine, engine.policy, engine._policy_change, guarded=guarded)
+        except EventError as error:
+            raise JournalError(f"`policy_change` is no act: {error}", diagnostics=error.diagnostics) from None
+        signed = act.get("signature") is not None
+        if isinstance(found, Refusal):
+            if isinstance(engine._policy_change, Mapping):
+                journal.append("note", None, {"note": activation.REFUSED, "opened_by": act, "policy": policy_of(engine.policy), **found.to_dict()})
+                journal.flush()
+            raise JournalError(f"the policy cannot take over: {found.sentence}")
+        past = refilling.read_back(self.machine, engine.policy, engine._path, journal.next_seq, load=engine._recorded)
+        journal.append("policy", None, {
+            "act": "activate", "by": found.by, "how": found.how, **({"opened_by": act} if signed else {}), **policy_record(engine.policy),
+            **({"windows": past.to_dict()} if past is not None else {})})
         journal.flush()
-        self.machine.activate(engine.policy)
+        self.machine.activate(engine.policy, act if signed else None, past)
 
 
 class Unmet(Exception):

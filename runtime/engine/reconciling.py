@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from caplex.runtime.canonical import plain
 from caplex.runtime.clock import format_instant
 from caplex.runtime.engine import trades
-from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.events import MISSING, VALUE, Event
 from caplex.runtime.engine.state import ZERO, Key, Order, Position, State
 from caplex.runtime.errors import EventError
 from caplex.runtime.reading import Unreadable, number
@@ -50,7 +50,7 @@ def _positions(event: Event, account: str) -> dict[Key, Fraction]:
     found: dict[Key, Fraction] = {}
     for index, row in enumerate(event.data.get("positions") or ()):
         if not isinstance(row, Mapping) or not isinstance(row.get("symbol"), str):
-            raise EventError(f"reconcile: /positions/{index}/symbol is missing")
+            raise EventError(f"reconcile: /positions/{index}/symbol is missing", code=MISSING, path=f"/positions/{index}/symbol")
         key = account, str(row.get("venue") or ""), row["symbol"], str(row.get("position_side") or "")
         found[key] = _quantity(row, "quantity", f"/positions/{index}/quantity")
     return found
@@ -60,7 +60,7 @@ def _quantity(row: Mapping[str, Any], name: str, path: str) -> Fraction:
     try:
         return number(row.get(name))
     except Unreadable as why:
-        raise EventError(f"reconcile: {path} is {row.get(name)!r}; {why.limit} is wanted") from None
+        raise EventError(f"reconcile: {path} is {row.get(name)!r}; {why.limit} is wanted", code=VALUE, path=path) from None
 
 
 def _orders(state: State, event: Event, account: str, applied: Applied, *, adopt: bool) -> None:
@@ -68,7 +68,7 @@ def _orders(state: State, event: Event, account: str, applied: Applied, *, adopt
     listed: set[str] = set()
     for index, row in enumerate(event.data.get("orders") or ()):
         if not isinstance(row, Mapping) or not isinstance(row.get("id"), str):
-            raise EventError(f"reconcile: /orders/{index}/id is missing")
+            raise EventError(f"reconcile: /orders/{index}/id is missing", code=MISSING, path=f"/orders/{index}/id")
         leaves = _quantity(row, "leaves_quantity", f"/orders/{index}/leaves_quantity")
         known = state.find_order(row["id"], row.get("client_order_id"), row.get("intent_id"))
         listed.add(known.id if known is not None else row["id"])

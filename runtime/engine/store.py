@@ -15,19 +15,18 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 from caplex.runtime import holds
-from caplex.runtime.canonical import decimal_text, exact_text
 from caplex.runtime.engine import snapshot
+from caplex.runtime.engine.names import Names
+from caplex.runtime.engine.packing import exactly, pack, sample_of, unpack
 from caplex.runtime.engine.state import Order, Seen, State
 from caplex.runtime.errors import JournalError
 from caplex.runtime.holds import Hold
 
-FORM: Final = f"caplex.store/1.{snapshot.FORM}"
+FORM: Final = f"caplex.store/2.{snapshot.FORM}"
 NEVER: Final = 2**63 - 1
 _WAIT: Final = 1  # seconds for whoever looks into the file with another tool
 _TABLES: Final = {
@@ -73,6 +72,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
+        self._names = Names()
+        self._sample = b""
+        """An answer as it stood in the first checkpoint; later ones are packed against it."""
         self.mark: Mark | None = None
 
     @classmethod
@@ -112,6 +114,14 @@ class Store:
         self._db.execute("commit")
         stored = self._meta("mark")
         self.mark = Mark(**json.loads(stored)) if stored is not None else None
+        self._sample = (self._meta("sample") or "").encode()
+        self._read_names()
+
+    def _read_names(self) -> None:
+        self._names = Names()
+        for table, column in (("intents", "id"), ("orders", "id"), ("aliases", "name"), ("events", "id")):
+            for (name,) in self._open_db.execute(f"select {column} from {table}"):
+                self._names.add(_name(name))
 
     def set_aside(self) -> None:
         """Out of the way with it. Raises JournalError."""
@@ -135,7 +145,7 @@ class Store:
             db.execute("commit")
         except sqlite3.Error as error:
             raise self._unwritten(error) from None
-        self.mark = None
+        self.mark, self._names, self._sample = None, Names(), b""
 
     def close(self) -> None:
         if self._db is not None:
@@ -217,21 +227,28 @@ class Store:
             JournalError: the disk does not take it; nothing was written, and nothing was taken out.
         """
         db, out = self._open_db, snapshot.leaving(state)
+        for name in (*state.seen, *out.orders, *out.by_client, *out.by_intent, *(each for _, each in state.event_ids)):
+            self._names.add(name)
         try:
             db.execute("begin immediate")
             self._write_gone(state)
+            sample = self._sample
+            if not sample and state.seen:
+                first = next(iter(state.seen.values()))
+                sample = sample_of([first.at_ns, first.kept_ns, first.told])
+                self._put_meta("sample", sample.decode())
             db.executemany("insert or replace into intents values (?, ?, ?, ?, ?)", (
-                (_key(name), seen.hash, seen.decision_id, _within(seen.kept_ns), _pack([seen.at_ns, seen.kept_ns, seen.told])) for name, seen in state.seen.items()))
+                (_key(name), seen.hash, seen.decision_id, _within(seen.kept_ns), pack([seen.at_ns, seen.kept_ns, seen.told], sample)) for name, seen in state.seen.items()))
             db.executemany("insert or replace into events values (?, ?, ?)", ((kind, _key(name), digest) for (kind, name), digest in state.event_ids.items()))
-            db.executemany("insert or replace into orders values (?, ?)", ((_key(name), _pack(snapshot.order_row(state.orders[name]))) for name in out.orders))
+            db.executemany("insert or replace into orders values (?, ?)", ((_key(name), pack(snapshot.order_row(state.orders[name]))) for name in out.orders))
             for kind, names, leaving in (("client", state.by_client, out.by_client), ("intent", state.by_intent, out.by_intent)):
                 db.executemany("insert or replace into aliases values (?, ?, ?)", ((kind, _key(name), _key(names[name])) for name in leaving))
-            db.executemany("insert into fills (id, body) values (?, ?) on conflict (id) do update set body = excluded.body", ((_key(name), _pack(row)) for name, row in state.fills.items()))
-            db.executemany("update fills set body = ? where id = ?", ((_pack(row), _key(name)) for name, row in state.amended.items()))
+            db.executemany("insert into fills (id, body) values (?, ?) on conflict (id) do update set body = excluded.body", ((_key(name), pack(row)) for name, row in state.fills.items()))
+            db.executemany("update fills set body = ? where id = ?", ((pack(row), _key(name)) for name, row in state.amended.items()))
             db.executemany("insert or replace into holds values (?, ?, ?, ?)", (
                 (name, _number(name), _key(hold.intent_id), json.dumps(hold.stored())) for name, hold in state.holds.items() if name in out.holds))
             self._write_people(state)
-            db.execute("insert or replace into parts values ('state', ?)", (_pack(snapshot.dump(state, out)),))
+            db.execute("insert or replace into parts values ('state', ?)", (pack(snapshot.dump(state, out)),))
             self._put_meta("mark", json.dumps(asdict(mark)))
             db.execute("commit")
         except sqlite3.Error as error:
@@ -239,7 +256,7 @@ class Store:
         except BaseException:
             db.execute("rollback")
             raise
-        self.mark = mark
+        self.mark, self._sample = mark, sample
         _take_out(state, out)
         state.archive, state.archive_due_ns = self, -(2**63)
 
@@ -254,7 +271,7 @@ class Store:
         db.executemany("insert into switches values (?, ?, ?, ?, ?)", (
             (latch.switch, json.dumps(dict(latch.scope)), "tripped" if latch.tripped else "armed",
              str(latch.since_ns) if latch.since_ns is not None else None,
-             json.dumps(dict(latch.cause), default=_json) if latch.cause is not None else None) for latch in state.latches.values()))
+             json.dumps(dict(latch.cause), default=exactly) if latch.cause is not None else None) for latch in state.latches.values()))
         db.execute("delete from approvals")
         rows: list[tuple[str, str | bytes, str]] = [("hold", name, json.dumps(hold.stored())) for name, hold in state.holds.items()]
         rows += [("rearm", _key(latch.request.id), json.dumps(latch.request.stored())) for latch in state.latches.values() if latch.request is not None]
@@ -262,34 +279,45 @@ class Store:
 
     # ── what is asked for seldom ─────────────────────────────────────────────────────────────────────
 
+    def _seen(self, row: Any) -> Seen:
+        return Seen(row[0], row[1], *_unpack(row[2], self._sample))
+
     def find_intent(self, name: str) -> Seen | None:
+        if name not in self._names:
+            return None
         found = self._one("select hash, decision_id, body from intents where id = ?", _key(name))
-        return None if found is None else _seen(found)
+        return None if found is None else self._seen(found)
 
     def find_decision(self, name: str) -> tuple[str, Seen] | None:
         """By the id of the decision: the intent, and the answer."""
         found = self._one("select hash, decision_id, body, id from intents where decision_id = ?", _key(name))
-        return None if found is None else (_name(found[3]), _seen(found))
+        return None if found is None else (_name(found[3]), self._seen(found))
 
     def outdated(self, since_ns: int, before_ns: int) -> tuple[list[tuple[str, Seen]], int]:
         """Answers that began to age from *since_ns* to before *before_ns*, the oldest first; and when the next one did."""
         rows = self._rows("select hash, decision_id, body, id from intents where kept_ns >= ? and kept_ns < ? order by kept_ns, id",
                           _within(since_ns), _within(before_ns))
-        found = [(_name(row[3]), _seen(row)) for row in rows]
+        found = [(_name(row[3]), self._seen(row)) for row in rows]
         due = self._one("select min(kept_ns) from intents where kept_ns >= ?", _within(before_ns))
         return found, NEVER if due[0] is None else int(due[0])
 
     def find_event(self, key: tuple[str, str]) -> str | None:
         """Hash of the content that came under this type and id."""
+        if key[1] not in self._names:
+            return None
         found = self._one("select hash from events where type = ? and id = ?", key[0], _key(key[1]))
         return None if found is None else str(found[0])
 
     def find_order(self, name: str) -> Order | None:
         """An order that has ended."""
+        if name not in self._names:
+            return None
         found = self._one("select body from orders where id = ?", _key(name))
         return None if found is None else snapshot.read_order(_unpack(found[0]))
 
     def find_alias(self, kind: str, name: str) -> str | None:
+        if name not in self._names:
+            return None
         found = self._one("select id from aliases where kind = ? and name = ?", kind, _key(name))
         return None if found is None else _name(found[0])
 
@@ -314,7 +342,7 @@ class Store:
         """All rows of a part of the state."""
         match table:
             case "seen":
-                yield from ((_name(row[3]), _seen(row)) for row in self._rows("select hash, decision_id, body, id from intents"))
+                yield from ((_name(row[3]), self._seen(row)) for row in self._rows("select hash, decision_id, body, id from intents"))
             case "event_ids":
                 yield from (((kind, _name(name)), digest) for kind, name, digest in self._rows("select type, id, hash from events"))
             case "orders":
@@ -354,31 +382,13 @@ def _number(name: str) -> int:
     return int(name.partition("-")[2])
 
 
-def _seen(row: Any) -> Seen:
-    return Seen(row[0], row[1], *_unpack(row[2]))
-
-
 def _within(ns: int) -> int:
     """SQLite's numbers end in the year 2262."""
     return max(-NEVER, min(ns, NEVER))
 
 
-def _json(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, Fraction):
-        return exact_text(value)
-    raise TypeError(f"a {type(value).__name__} has no place in a store")
-
-
-def _pack(value: Any) -> bytes:
-    """Keys stay in their order: what is told again reads as it was told. What is short is only summed, and not made shorter."""
-    text = json.dumps(value, separators=(",", ":"), default=_json).encode()
-    return zlib.compress(text, 1 if len(text) > 1024 else 0)
-
-
-def _unpack(body: bytes) -> Any:
+def _unpack(body: bytes, sample: bytes = b"") -> Any:
     try:
-        return json.loads(zlib.decompress(body))
+        return unpack(body, sample)
     except (zlib.error, ValueError) as error:
         raise StoreTrouble(f"the store cannot be read: {error}") from None

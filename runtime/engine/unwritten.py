@@ -50,5 +50,9 @@ def _one(machine: Machine, digest: str, told: Mapping[str, Any]) -> None:
         Fraction(told["quantity"]), Fraction(0), price=intent.get("limit_price"), strategy=told["strategy"], intent_id=told["intent_id"],
         client_order_id=told["intent_id"], reduce_only=intent.get("reduce_only") is True, reservation=name))
     if "order_events" in machine.policy.plan.keep_ns:
-        about = {each: told[each] for each in ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id") if told[each] is not None}
-        state.past(account, "order_events").append(Past("order_events", now, about))
+        state.past(account, "order_events").append(Past("order_events", now, row_of(told)))
+
+
+def row_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a history keeps of the decision."""
+    return {each: told[each] for each in ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id") if told[each] is not None}

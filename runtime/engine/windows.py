@@ -104,6 +104,10 @@ class Windows:
         since = _since(world, plan, slots)
         if since is NOBODY or isinstance(since, Unknown):
             return since
+        return self.since(world, plan, number, wanted, since)
+
+    def since(self, world: LiveWorld, plan: WindowPlan, number: int, wanted: tuple[Any, ...], since: Fraction | int | None) -> Any:
+        """`value`, where it is known what the events must equal and from when on they count."""
         index = self._kept.get((world.account_name, number))
         if index is None:
             index = self._kept[world.account_name, number] = Index(_reader(plan))
@@ -157,7 +161,7 @@ def _since(world: LiveWorld, plan: WindowPlan, slots: list[Any]) -> Any:
     return since if lost is None else lost
 
 
-def _first(plan: WindowPlan, at: list[int], since: Fraction | None) -> int:
+def _first(plan: WindowPlan, at: list[int], since: Fraction | int | None) -> int:
     """Where the events that count begin: a day holds its first moment, a window not the one at which it opens."""
     if since is None:
         return 0

@@ -21,6 +21,7 @@ from caplex.runtime.journal.walker import Problem, Walker, open_for_reading
 Durability = Literal["each", "group", "os"]
 Sign = Callable[[bytes], Mapping[str, Any]]
 _MOST_BUFFERED: Final = 1024  # lines
+_SHORT: Final = 2**20
 
 
 class Journal:
@@ -159,10 +160,11 @@ class Journal:
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────
 
-    def append(self, kind: str, at: str | None, body: Any, *, later: bool = False) -> int:
+    def append(self, kind: str, at: str | None, body: Any, *, later: bool = False, text: str | None = None) -> int:
         """Chain a record; its number. It is in memory until `flush`, or, with the durability ``each``, on the disk at once.
 
         *later*: with that durability too it waits for `flush`, because it goes out together with what comes next.
+        *text*: what `record.encode` says of *body*, where the caller has it already.
 
         Raises:
             JournalTrouble: *body* is no JSON (floats are none), or the journal cannot be written.
@@ -176,7 +178,7 @@ class Journal:
                 raise JournalTrouble("body", f"`{at}` is no time of a record: 2026-01-05T15:00:00.000000Z")
             self._at = at
         seq = self._next
-        self._add(kind, at, self._encode(kind, body))
+        self._add(kind, at, text if text is not None and len(text) < _SHORT else self._encode(kind, body))
         if self._sign_every and seq - self._signed >= self._sign_every:
             self._add_signed_head()
         if (self.durability == "each" and not later) or len(self._buffer) >= _MOST_BUFFERED:

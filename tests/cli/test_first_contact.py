@@ -57,6 +57,11 @@ def examples(name: str) -> list[str]:
     return [line.partition(" | ")[0] for line in lines if line.startswith("caplex ")]
 
 
+GOVERNOR = """policy governor { version "1" language 1 currency USD stages SYS closing faces every rule unlimited exposure unlimited loss }
+allocate capital across strategies { score strategy.sharpe_30d }
+"""
+
+
 @pytest.fixture
 def engine_files(desk, capsys) -> Path:
     """What the examples of an engine's commands name: a day, its journal, people with keys, an act."""
@@ -72,6 +77,8 @@ def engine_files(desk, capsys) -> Path:
     act = {"type": "operator", "id": "o-1", "at": "2020-02-20T21:06:00Z", "act": "rearm", "target": {"switch": "KILL-010"}, "by": "risk-1"}
     (desk / "rearm.json").write_text(json.dumps(act), encoding="utf-8")
     (desk / "tighter.cap").write_text((desk / "desk.cap").read_text(encoding="utf-8").replace("ratio = 8%", "ratio = 5%"), encoding="utf-8")
+    (desk / "governor.cap").write_text(GOVERNOR, encoding="utf-8")
+    (desk / "metrics.json").write_text(json.dumps({"now": act["at"], "strategies": {"a": {"sharpe_30d": "1"}}}), encoding="utf-8")
     at = "2020-02-20T21:05:00Z"
     day = [
         {"type": "history", "at": at, "account": "a", "complete_from": "2020-02-01T00:00:00Z"},
@@ -160,6 +167,8 @@ def test_a_command_without_a_group_is_listed_all_the_same():
 def test_every_example_in_a_help_works(name, engine_files, capsys, monkeypatch):
     shown = examples(name)
     assert shown, f"`caplex {name} --help` shows no example"
+    if name == "calendar":
+        pytest.importorskip("exchange_calendars")
     for key in engine_files.glob("risk-*.key") if name == "keys" else ():
         key.unlink()  # an example makes it
     for line in shown:

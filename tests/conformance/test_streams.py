@@ -230,9 +230,11 @@ class Files(OnEngine):
         self.policy = following
 
     def on_policy(self, value: dict[str, Any]) -> None:
-        """Another policy is given to the engine; *keep* says that the state is kept."""
+        """Another policy is given to the engine; *keep* says that the state is kept, *by* whose act that is."""
         before, options = self.policy, self.options
         self.policy, self.options = policy(self.suite, value["text"]), {"on_policy_change": "keep_state"} if value.get("keep") else {}
+        if value.get("by"):
+            self.options["policy_change"] = value["by"]
         self.engine.close()
         try:
             self.open()

@@ -26,6 +26,8 @@ def test_facts_in_full_form(policy):
     assert (reason["observed"], reason["comparison"], reason["limit"], reason["unit"], reason["permitted"]) == ("65000", "<=", "10000", "USD", "25")
     source = reason["limit_source"]
     assert (source["setting"], source["value"], source["unit"], source["override"]["kind"], source["from"]) == ("max_position", "0.1", "ratio", "default", "policy")
+    assert (source["source"]["file"].endswith("desk_core.cap"), source["source"]["column"]) == (True, 1)
+    assert policy.plan.sources[source["source"]["file"]].splitlines()[source["source"]["line"] - 1].startswith("setting max_position")
     assert reason["terms"]["max_position"] == "0.1"
     assert [leg["quantity"] for leg in told["order"]["legs"]] == ["25", "25"]
     assert told["valid_until"] == "2026-01-05T15:00:30.000000Z"

@@ -54,6 +54,7 @@ def test_what_a_rule_does_and_which_settings_it_reads():
     effects = {row.id: row.effect for row in diagram.rows()}
     assert effects == {
         "SYS": "denies", "KILL-010": "denies opening", "sanity.ORD-010": "denies", "sanity.ORD-020": "denies", "sanity.ORD-030": "denies",
+        **{f"sanity.ORD-{number:03}": "denies" for number in range(40, 91, 10)}, "sanity.ORD-040": "denies opening", "sanity.ORD-100": "warns",
         "LOSS-010": "denies", "LOSS-020": "denies", "EXEC-010": "denies", "EXEC-020": "denies", "EXP-010": "reduces", "EXP-020": "reduces",
         "EXP-030": "holds"}
     assert row(diagram, "EXP-010").settings == ("max_position 8%, 1 override",)

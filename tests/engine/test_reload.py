@@ -144,3 +144,74 @@ def test_without_a_roles_file_the_host_is_its_own_authority(tmp_path: Path) -> N
                 engine.activate(OLD, by="somebody", at=at, **more)
     records = [record.body for record in read(tmp_path / "j") if record.kind == "policy"]
     assert [(body.get("by"), body.get("how")) for body in records] == [(None, None), ("night-shift", "host")]
+
+
+# ── at opening ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reopened(desk: Desk, change: Any, new: Policy = NEW, **options: Any) -> Desk:
+    desk.policy = new
+    return desk.restart(on_policy_change="keep_state", policy_change=change, **options)
+
+
+def test_another_policy_at_opening_passes_the_same_gate(tmp_path: Path) -> None:
+    desk = strict(tmp_path / "j")
+    desk.submit("buy", "60")
+    reopened(desk, signed(desk))
+    assert verdict(desk.submit("buy", "60")) == ("MODIFY", "10", "EXP-010")
+    (body,) = [record.body for record in read(tmp_path / "j") if record.kind == "policy" and record.body.get("act")]
+    assert (body["by"], body["how"], body["opened_by"]["by"]) == ("desk-1", "signature", "desk-1")
+    digest = desk.engine.digest
+    assert desk.restart(on_policy_change="refuse", policy_change=None).engine.digest == digest
+    assert replaying.replay(tmp_path / "j", load=compile_recorded).identical
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda desk: None, "for `desk`, the owner of the present policy, to let it, by a signed act that names the hash sha256:"),
+    (lambda desk: "desk-1", "is not signed"),
+    (lambda desk: signed(desk, by="dev-1"), "no `desk`"),
+    (lambda desk: signed(desk, new=OLD), "whose `hash` is"),
+    (lambda desk: signed(desk, without="hash"), "`hash` is missing"),
+    (lambda desk: {**signed(desk), "subject": "desk-1", "signature": None}, "is not signed"),
+    (lambda desk: {"type": "tick", "at": desk.at}, "and not by a `tick`"),
+    (lambda desk: {"type": "policy", "at": desk.at}, "`policy_change` is no act: policy: /act is missing"),
+], ids=["nobody", "unsigned", "not the owner", "another policy", "no hash", "a subject of their own", "no such act", "half an act"])
+def test_at_opening_nobody_else_lets_it(change: Any, words: str, tmp_path: Path) -> None:
+    desk = strict(tmp_path / "j")
+    digest = desk.engine.digest
+    with pytest.raises(JournalError) as caught:
+        reopened(desk, change(desk))
+    assert words in str(caught.value)
+    desk.policy = OLD
+    assert desk.restart(on_policy_change="refuse", policy_change=None).engine.digest == digest
+    assert replaying.replay(tmp_path / "j", load=compile_recorded).identical
+
+
+def test_a_host_that_leaves_the_roles_file_at_home_is_no_authority(tmp_path: Path) -> None:
+    desk = strict(tmp_path / "j")
+    with pytest.raises(JournalError, match="was kept under a roles file"):
+        reopened(desk, "night-shift", operators=None)
+    assert verdict(reopened(desk, "night-shift", operators=None, trust_operators=True).submit("buy", "90"))[1] == "70"
+
+
+def test_an_act_that_let_a_policy_in_at_opening_is_spent(tmp_path: Path) -> None:
+    desk = strict(tmp_path / "j")
+    act = signed(desk)
+    reopened(desk, act)
+    reopened(desk, signed(desk.later(1), new=OLD), OLD)
+    with pytest.raises(JournalError, match="once"):
+        reopened(desk.later(1), act)
+    desk.policy = OLD
+    desk.restart(on_policy_change="refuse", policy_change=None)
+    with pytest.raises(EventError, match="once"):
+        give(desk, act)
+    notes = [record.body for record in read(tmp_path / "j") if record.kind == "note"]
+    assert [note["code"] for note in notes] == ["act_used", "act_used"]
+
+
+def test_without_a_roles_file_the_host_opens_under_another_policy(tmp_path: Path) -> None:
+    caplex.Engine(OLD, journal=tmp_path / "j").close()
+    caplex.Engine(NEW, journal=tmp_path / "j", on_policy_change="keep_state", policy_change="night-shift", recorded=compile_recorded).close()
+    caplex.Engine(OLD, journal=tmp_path / "j", on_policy_change="keep_state", recorded=compile_recorded).close()
+    records = [record.body for record in read(tmp_path / "j") if record.kind == "policy"]
+    assert [(body.get("by"), body.get("how")) for body in records] == [(None, None), ("night-shift", "host"), ("host", "host")]

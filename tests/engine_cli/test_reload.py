@@ -150,3 +150,47 @@ def test_a_file_that_changes_is_taken_over_between_events_and_a_broken_one_is_no
     assert caplex("replay", "j", cwd=Path.cwd()).returncode == 0
     again = caplex("run", "desk.cap", "--events", "-", "--journal", "j", "--watch", "--trust-operators", cwd=Path.cwd(), given="")
     assert again.returncode == 0, again.stderr
+
+
+# ── another policy at the start ───────────────────────────────────────────────────────────────────────
+
+
+def restarted(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[dict[str, Any]], str]:
+    run(capsys, [*START, QUOTE, intent(1)])
+    return run(capsys, [*START, QUOTE, intent(1), intent(20)], "--keep-state", *options, policy="tight.cap")
+
+
+def test_its_owner_lets_another_policy_go_on_with_the_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("act.json").write_text(json.dumps(line()), encoding="utf-8")
+    status, found, _ = restarted(capsys, "--activation", "act.json")
+    assert (status, sizes(found), found[-1]["taken_before"]) == (0, [("i-20", "0")], len(START) + 2)
+    (body,) = [record.body for record in read("j") if record.kind == "policy" and record.body.get("act")]
+    assert (body["by"], body["how"]) == ("risk-1", "signature")
+    assert main.run(["replay", "j"]) == 0
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ([], "for `risk-desk`, the owner of the present policy, to let it"),
+    (["--activated-by", "risk-1"], "is not signed"),
+    (["--activation", "unsigned.json"], "is not signed"),
+])
+def test_without_its_owner_it_is_not_let_in(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("unsigned.json").write_text(json.dumps(line(sign=False)), encoding="utf-8")
+    run(capsys, [*START, QUOTE, intent(1)])
+    status = main.run(["run", "tight.cap", "--events", "day.jsonl", "--roles", "roles.json", "--journal", "j", "--keep-state", *options])
+    told = capsys.readouterr()
+    assert (status, told.out) == (2, "")
+    assert words in " ".join(told.err.split())
+    assert main.run(["replay", "j"]) == 0
+
+
+def test_where_operators_are_trusted_a_name_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    status, found, _ = restarted(capsys, "--trust-operators", "--activated-by", "risk-1")
+    assert (status, sizes(found)) == (0, [("i-20", "0")])
+
+
+@pytest.mark.parametrize("options", [["--activation", "act.json"], ["--activated-by", "x"], ["--keep-state", "--activation", "act.json", "--activated-by", "x"]])
+def test_who_lets_it_is_said_once_and_with_keep_state(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    write(Path("day.jsonl"), [*START])
+    assert main.run(["run", "desk.cap", "--events", "day.jsonl", *options]) == 2
+    assert "`--activation`" in capsys.readouterr().err

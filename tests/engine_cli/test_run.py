@@ -107,8 +107,8 @@ class TestEnding:
         status, out, err = run(capsys, text)
         assert status == 1
         assert err.splitlines() == [
-            "day.jsonl:5: not JSON: Expecting value, at column 1", "day.jsonl:7: a JSON object is wanted, {…}",
-            "day.jsonl:8: /type: no event is called intnt; did you mean `intent`?", "day.jsonl:9: quote: /prize is unknown; did you mean /price?"]
+            "day.jsonl:5: error[CAP910]: not JSON: Expecting value, at column 1", "day.jsonl:7: error[CAP926]: a JSON object is wanted, {…}",
+            "day.jsonl:8: error[CAP927]: /type: no event is called intnt; did you mean `intent`?", "day.jsonl:9: error[CAP929]: quote: /prize is unknown; did you mean /price?"]
         assert "MODIFY  i-1" in out
         assert "4 refused" in out
 

@@ -103,5 +103,15 @@ def test_the_notional_is_shown_beside_the_margin() -> None:
     assert [warned.rule for warned in decision.warnings] == ["GATE-075"]
 
 
-def test_every_decision_writes_its_line() -> None:
-    assert caplex.load(POLICY).decide(facts()).emitted == ("[ENTRY_POLICY_DECISION] BTCUSDT buy confidence=85% open=0",)
+def test_every_decision_writes_its_two_lines() -> None:
+    assert caplex.load(POLICY).decide(facts()).emitted == (
+        "[ENTRY_POLICY_DECISION] BTCUSDT buy confidence=85% open=0",
+        "[CAPITAL_ALLOCATION] BTCUSDT quantity=0.01 of capital=5_000 USDT exposure=0 USDT leverage=10")
+    denied = caplex.load(POLICY).decide(facts(intent={"confidence": "0.1"}))
+    assert denied.emitted[1].startswith("[CAPITAL_ALLOCATION] BTCUSDT quantity=0 ")
+
+
+def test_a_pause_of_nothing_is_switched_off() -> None:
+    policy = caplex.load(POLICY, settings={"cooldown_global": "0s", "cooldown_symbol": "0s"})
+    assert policy.decide(facts(fills=[("BTCUSDT", NOW)])).outcome == "ALLOW_NEW_ENTRY"
+    assert caplex.load(POLICY, settings={"cooldown_global": "0s"}).decide(facts(fills=[("BTCUSDT", NOW)])).outcome == "BLOCK_COOLDOWN"

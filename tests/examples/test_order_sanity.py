@@ -1,4 +1,4 @@
-"""`stdlib.order_sanity`: three checks of the order itself."""
+"""`stdlib.order_sanity`: checks of the order itself."""
 from __future__ import annotations
 
 from typing import Any
@@ -37,13 +37,13 @@ def facts(**intent: Any) -> dict[str, Any]:
         ({"quantity": "500", "limit_price": "99"}, []),
         ({"quantity": "500", "limit_price": "100.01", "side": "sell"}, []),
         ({"limit_price": "105"}, []),
-        ({"limit_price": "105.01"}, ["sanity.ORD-020"]),
+        ({"limit_price": "105.01"}, ["sanity.ORD-020", "sanity.ORD-050"]),
         ({"limit_price": "95"}, []),
         ({"limit_price": "94.99"}, ["sanity.ORD-020"]),
         ({"quantity": "1000"}, ["sanity.ORD-010"]),
         ({"quantity": "1001"}, ["sanity.ORD-010", "sanity.ORD-030"]),
         ({"limit_price": "-100"}, ["SYS-004"]),
-        ({"limit_price": "1000"}, ["sanity.ORD-020"]),
+        ({"limit_price": "1000"}, ["sanity.ORD-020", "sanity.ORD-050"]),
     ],
 )
 def test_each_check(policy: caplex.Policy, intent: dict[str, Any], rules: list[str]) -> None:
@@ -55,11 +55,12 @@ def test_each_check(policy: caplex.Policy, intent: dict[str, Any], rules: list[s
 def test_without_a_price_nothing_passes_but_the_size_is_still_looked_at(policy: caplex.Policy) -> None:
     given = facts(quantity="1001")
     given["market"] = {}
-    assert [reason.rule for reason in policy.decide(given).reasons] == ["SYS-001", "sanity.ORD-030"]
+    assert list(dict.fromkeys(reason.rule for reason in policy.decide(given).reasons)) == ["SYS-001", "sanity.ORD-030"]
 
 
-def test_a_policy_in_another_currency_brings_its_own_largest_value() -> None:
-    policy = caplex.loads(POLICY.replace("USD", "EUR"))
+def test_a_policy_in_another_currency_brings_its_own_values() -> None:
+    euros = POLICY.replace("max_order_value", "min_order_value = 1 USD, max_order_value").replace("USD", "EUR")
+    policy = caplex.loads(euros)
     assert [policy.decide(facts(quantity=quantity)).verdict for quantity in ("500", "501")] == ["ALLOW", "DENY"]
     with pytest.raises(caplex.CaplexError, match="CAP306"):
-        caplex.loads(POLICY.replace("USD", "EUR").replace("max_order_value = 50_000 EUR, ", ""))
+        caplex.loads(euros.replace("max_order_value = 50_000 EUR, ", ""))

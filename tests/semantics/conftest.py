@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from caplex.compiler import driver
-from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.diagnostics.diagnostic import Diagnostic, Level
 from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.source import Source
 
@@ -22,11 +22,12 @@ def _check(
 
 
 def _good(
-    text: str, *, header: str = HEADER, settings: Mapping[str, object] | None = None, base: Path | None = None
+    text: str, *, header: str = HEADER, settings: Mapping[str, object] | None = None, base: Path | None = None, warnings: list[str] | None = None,
 ) -> CheckedModule:
-    """The checked module of a program that has no errors."""
+    """The checked module of a program that has no errors; *warnings* are the codes of what else is told, if that is to be asked."""
     checked, problems = _check(text, header=header, settings=settings, base=base)
     assert checked is not None, [(problem.code.id, problem.message) for problem in problems]
+    assert warnings is None or [problem.code.id for problem in problems if problem.severity is Level.WARNING] == warnings
     return checked
 
 

@@ -103,7 +103,7 @@ DOLLARS = "setting most : money = 100_000 USD {}\nlimit EXP-010 {{ intent.notion
 
 
 def test_a_default_that_is_replaced_may_be_in_another_currency(good):
-    checked = good("use stdlib.order_sanity as sanity (max_order_value = 50_000 EUR)", header=EUR)
+    checked = good("use stdlib.order_sanity as sanity (max_order_value = 50_000 EUR, min_order_value = 10 EUR)", header=EUR)
     assert checked.settings["sanity.max_order_value"].value == 50_000
 
 
@@ -143,3 +143,41 @@ def test_a_hard_default_in_another_currency_cannot_be_compared_and_is_refused(tm
     _, problems = driver.check_source(Source("p.cap", EUR + 'use "dollars.cap" as d (most = 5 EUR)'), base=tmp_path)
     assert [(problem.code.id, problem.help) for problem in problems if problem.is_error] == [
         ("CAP306", "it is `hard`: what replaces it must be compared with it, in one currency")]
+
+
+# ── overrides handed on ───────────────────────────────────────────────────────────────────────────────
+
+OWN = 'setting mine : quantity = 7 units lower is safer { tighten for symbol "X" = 2 units }\n'
+
+
+def test_a_setting_handed_to_an_import_brings_its_overrides(good, tmp_path):
+    write(tmp_path, limits=LIMITS)
+    checked = good('use "limits.cap" as a (most = mine)\n' + OWN, base=tmp_path)
+    most = checked.settings["a.most"]
+    assert most.value == 7
+    assert [(override.kind, override.scopes, override.value) for override in most.overrides] == [("tighten", (("symbol", "X"),), Fraction(2))]
+
+
+def test_and_what_moved_it_from_outside(good, tmp_path):
+    write(tmp_path, limits=LIMITS)
+    given = {"mine": {"value": "9 units", "approved_by": "CRO", "through": "2026-03-31"}}
+    most = good('use "limits.cap" as a (most = mine)\n' + OWN, base=tmp_path, settings=given).settings["a.most"]
+    assert (most.value, [override.value for override in most.overrides]) == (7, [2, 9])
+    assert good('use "limits.cap" as a (most = mine)\n' + OWN, base=tmp_path, settings={"mine": "1 units"}).settings["a.most"].overrides[0].value == 1
+
+
+def test_overrides_inside_an_expression_stay_behind_and_that_is_told(good, tmp_path):
+    write(tmp_path, limits=LIMITS)
+    checked = good('use "limits.cap" as a (most = mine * 2)\n' + OWN, base=tmp_path, warnings=["CAP460"])
+    assert checked.settings["a.most"].overrides == ()
+
+
+def test_overrides_of_another_safer_side_are_refused(errors, tmp_path):
+    write(tmp_path, limits=LIMITS)
+    own = OWN.replace("lower is", "higher is").replace("2 units }", "9 units }")
+    assert [code for code, _ in errors('use "limits.cap" as a (most = mine)\n' + own, base=tmp_path)] == ["CAP460"]
+
+
+def test_overrides_outside_the_range_of_the_import_are_refused(errors, tmp_path):
+    write(tmp_path, limits=LIMITS.replace("lower is", "within 3 units..10 units lower is"))
+    assert [code for code, _ in errors('use "limits.cap" as a (most = mine)\n' + OWN, base=tmp_path)] == ["CAP316"]

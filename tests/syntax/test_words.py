@@ -16,7 +16,7 @@ CLASS_WORDS = {"SEVERITY": SEVERITY_WORDS, "VERDICT": VERDICT_WORDS, "EVENT": EV
 EVERY_WORD = sorted({*TABLES.keywords, *(word for words in CLASS_WORDS.values() for word in words), "unless", "worse", "list"})
 # Where these stand, a step of a test begins, or a number goes on.
 HALVES = (EVERY_WORD[:90], EVERY_WORD[90:])  # a sum, and a path, has at most a hundred parts
-STEP_WORDS = {*EVENT_WORDS, "at", "each", "expect", "given", "rearm", "trip", "buy", "sell", "units"}
+STEP_WORDS = {*EVENT_WORDS, "after", "at", "each", "expect", "given", "rearm", "trip", "buy", "sell", "units"}
 
 
 def well_formed(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Allocations: clauses stand once, and bounds can be met. (How shares are worked out is another matter.)"""
+"""Allocations: names and clauses stand once, bounds can be met, and the scale deploys no more than there is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -12,11 +12,18 @@ from caplex.compiler.syntax import ast
 
 
 def clauses(context: Context) -> Iterator[Diagnostic]:
-    for _, module in context.modules():
+    named: dict[str, ast.Allocate] = {}
+    for prefix, module in context.modules():
         for item in module.items:
             if isinstance(item, ast.Allocate):
+                name = prefix + item.name.text
+                first = named.setdefault(name, item)
+                if first is not item:
+                    yield at(codes.ALLOCATION_TWICE, f"two allocations are named `{name}`", item.name.span, "again",
+                             also=[(first.name.span, "first here")])
                 yield from _clauses(item)
                 yield from _bounds(context, item)
+                yield from _scale(context, item)
 
 
 def _clauses(item: ast.Allocate) -> Iterator[Diagnostic]:
@@ -40,6 +47,14 @@ def _bounds(context: Context, item: ast.Allocate) -> Iterator[Diagnostic]:
         total += context.ranges.of(clause.value)
     if fixed and total.low is not None and total.low > 1:
         yield at(codes.ALLOCATION_BOUNDS, "the fixed shares are more than the whole", fixed[-1].value.span, "above 100% in all")
+
+
+def _scale(context: Context, item: ast.Allocate) -> Iterator[Diagnostic]:
+    for clause in item.clauses:
+        range_ = context.ranges.of(clause.value) if clause.kind == "scale by" else None
+        if range_ is not None and not (range_.non_negative and range_.high is not None and range_.high <= 1):
+            yield at(codes.ALLOCATION_SCALE, "the scale may lie outside 0 and 1", clause.value.span, "a plan is refused where it does",
+                     help="write `clamp(…, 0..1)` to cut it instead")
 
 
 CHECKS = (clauses,)

@@ -18,9 +18,13 @@ Dimensions = frozenset[str]
 def words(context: Context) -> Iterator[Diagnostic]:
     """`tighten` tightens and never ends; `loosen` loosens, ends, and has an approver; `set` is for settings without a safer side."""
     for setting in context.checked.settings.values():
-        for override in setting.overrides:
-            if override.scopes:  # what was approved outside for all has been judged where it was read
-                yield from _kind(setting, override)
+        for override in _own(setting):
+            yield from _kind(setting, override)
+
+
+def _own(setting: SettingInfo) -> list[OverrideInfo]:
+    """Those that are written with it. What was approved outside, or handed on to an import, has been judged where it stands."""
+    return [override for override in setting.overrides if any(override.node is node for node in setting.node.overrides)]
 
 
 def _kind(setting: SettingInfo, override: OverrideInfo) -> Iterator[Diagnostic]:
@@ -111,7 +115,7 @@ def twice(context: Context) -> Iterator[Diagnostic]:
     """One value for one case."""
     for setting in context.checked.settings.values():
         seen: dict[frozenset[tuple[str, str]], OverrideInfo] = {}
-        for override in setting.overrides:
+        for override in _own(setting):
             first = seen.setdefault(frozenset(override.scopes), override)
             if first is not override:
                 yield at(codes.OVERRIDE_TWICE, f"`{setting.name}` has two overrides for the same case", _scopes(override), "again",
@@ -125,7 +129,7 @@ def ambiguous(context: Context) -> Iterator[Diagnostic]:
         if order == "tightest" and setting.safer is not None:
             continue
         for kinds in (("set",), ("tighten",), ("loosen",)):
-            group = [override for override in setting.overrides if override.kind in kinds]
+            group = [override for override in _own(setting) if override.kind in kinds]
             yield from _group(group, None if order == "tightest" else tuple(order))
 
 

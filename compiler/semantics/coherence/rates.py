@@ -28,7 +28,7 @@ def durations(context: Context) -> Iterator[Diagnostic]:
             case ast.Throttle() if not isinstance(node.window, ast.PerDay):
                 if context.ranges.of(node.window).at_most(ZERO):
                     yield at(codes.NO_TIME, "no event lies within this window", node.window.span, "lasts no time")
-            case ast.Cooldown():
+            case ast.Cooldown() if node.when is None or context.ranges.truth(node.when) is not False:  # `when pause > 0s` switches it off
                 if context.ranges.of(node.during).at_most(ZERO):
                     yield at(codes.NO_TIME, f"`{rule.id}` never waits", node.during.span, "lasts no time")
             case _:

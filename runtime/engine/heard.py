@@ -1,0 +1,106 @@
+"""Intents as hosts send them: an object of texts. What `read_event` would make of one is clear without looking into every value.
+
+One encoding serves three ends: what the journal keeps of the event, the hash of its content, and the intent inside the
+decision. Anything else (a number, an object inside, a time in an unusual form) is read at length.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from json import encoder as _json
+from typing import Any, Final
+
+from caplex.runtime.clock import NotATime, format_instant, parse_instant
+from caplex.runtime.engine.events import Event
+
+INTENT_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,36}")
+_AT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:)([0-5][0-9])(?:\.([0-9]{1,9}))?Z", re.ASCII)
+_NAMES: Final = ("account", "venue", "symbol", "strategy", "order_id", "intent_id")
+_LONGEST: Final = 200
+_MOST: Final = 64
+_SECOND: Final = 10**9
+_FAR: Final = parse_instant("9000-01-01T00:00:00Z")
+_MAKER: Final = getattr(_json, "c_make_encoder", None)
+_CHUNKS: Final = _MAKER and _MAKER(None, None, _json.encode_basestring_ascii, None, ":", ",", True, False, False)
+
+
+class PlainIntent(Event):
+    """An intent of texts alone. *written* is the canonical JSON of its data."""
+
+    __slots__ = ("written",)
+    written: str
+
+    @property
+    def content(self) -> str:
+        """The canonical JSON of what it says but for its type."""
+        return self.written.replace(',"type":"intent"', "", 1)
+
+
+_minutes: dict[str, int] = {}  # the last minutes that were asked for, in nanoseconds
+_prefixes: dict[int, str] = {}  # and their texts
+
+
+def instant(text: str) -> int | None:
+    """`clock.parse_instant` for the usual form; None where that has to say."""
+    found = _AT.fullmatch(text)
+    if found is None:
+        return None
+    minute, second, part = found.groups()
+    start = _minutes.get(minute)
+    if start is None:
+        try:
+            start = parse_instant(minute + "00Z")
+        except NotATime:
+            return None
+        if len(_minutes) >= _MOST:
+            _minutes.clear()
+        _minutes[minute] = start
+    return start + int(second) * _SECOND + (int(part.ljust(9, "0")) if part else 0)
+
+
+def stamped(ns: int) -> str:
+    """`clock.format_instant`, whose minutes seldom change."""
+    if not 0 <= ns < _FAR:
+        return format_instant(ns)
+    minute, rest = divmod(ns, 60 * _SECOND)
+    start = _prefixes.get(minute)
+    if start is None:
+        if len(_prefixes) >= _MOST:
+            _prefixes.clear()
+        start = _prefixes[minute] = format_instant(minute * 60 * _SECOND)[:17]
+    second, rest = divmod(rest, _SECOND)
+    return f"{start}{second:02d}.{rest // 1000:06d}Z"
+
+
+def encoded(data: Mapping[str, Any]) -> str:
+    """The canonical JSON of an object of texts, truth and null."""
+    return "".join(_CHUNKS(data, 0)) if _CHUNKS else json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def plain_intent(given: Mapping[str, Any]) -> PlainIntent | None:
+    """What `read_event` makes of *given*, or None: then it has to say, and may refuse."""
+    if type(given) is not dict or given.get("type") != "intent":
+        return None
+    for key, value in given.items():
+        if type(key) is not str or not (type(value) is str or value is None or value is True or value is False):
+            return None
+    name, at = given.get("id"), given.get("at")
+    if type(name) is not str or type(at) is not str or INTENT_ID.fullmatch(name) is None:
+        return None
+    for field in _NAMES:
+        value = given.get(field)
+        if value is not None and (type(value) is not str or not 0 < len(value) <= _LONGEST):
+            return None
+    at_ns = instant(at)
+    if at_ns is None:
+        return None
+    text = encoded(given)
+    if "\\" in text:  # something is escaped: then a key may stand inside a value
+        return None
+    event = PlainIntent("intent", name, at_ns, dict(given))
+    object.__setattr__(event, "written", text)
+    # `id` comes behind `at`, so that a comma follows it.
+    event._hash.append("sha256:" + sha256(text.replace(f'"at":"{at}",', "", 1).encode("ascii")).hexdigest())
+    return event

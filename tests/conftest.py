@@ -1,0 +1,3 @@
+"""Policies in this folder are programs that tests read; their `test` blocks are not collected by themselves."""
+
+collect_ignore_glob = ["*.cap"]
