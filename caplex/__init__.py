@@ -16,6 +16,8 @@ if os.path.isfile(os.path.join(_root, "pyproject.toml")) and os.path.isdir(os.pa
 from caplex.version import __version__  # noqa: E402 - the path must be right first
 
 if TYPE_CHECKING:
+    from caplex.compiler.formatting.format import format_text
+    from caplex.compiler.lint.run import lint
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
     from caplex.compiler.testing.run import test
     from caplex.compiler.tools.diagram.build import graph
@@ -38,13 +40,15 @@ _HOMES = {
     "Policy": "caplex.runtime.policy",
     "Snapshot": "caplex.runtime.venue",
     "Verdict": "caplex.runtime.ruling",
+    "format_text": "caplex.compiler.formatting.format",
     "graph": "caplex.compiler.tools.diagram.build",
+    "lint": "caplex.compiler.lint.run",
     "test": "caplex.compiler.testing.run",
 }
 
 __all__ = [
     "Allocation", "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
-    "__version__", "check", "check_text", "compile_text", "graph", "load", "loads", "test",
+    "__version__", "check", "check_text", "compile_text", "format_text", "graph", "lint", "load", "loads", "test",
 ]
 
 

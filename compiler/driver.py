@@ -12,6 +12,7 @@ from caplex.compiler.diagnostics import codes_tests
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.semantics.neutral import of_header, stands_alone, under_neutral
 from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.symbols import Loaded, Target
 from caplex.compiler.source import Source
@@ -28,29 +29,37 @@ TESTS = "_test.cap"
 
 
 def check_source(
-    source: Source, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None, base: Path | None = None
+    source: Source, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None, base: Path | None = None, alone: bool = False
 ) -> tuple[CheckedModule | None, list[Diagnostic]]:
-    """Check the policy in *source*; imports of files are relative to the folder *base*, or refused without one."""
+    """Check the policy in *source*; imports of files are relative to the folder *base*, or refused without one.
+
+    Args:
+        alone: A module is checked by itself, under a neutral header; what it comes to is no policy.
+    """
     ids = count()
     module, problems = parse(source, ids=ids)
     if module is None:
         return None, ordered(problems)
     identity = str((base / Path(source.name).name).resolve()) if base is not None else source.name
+    if alone and stands_alone(module):
+        headed = under_neutral(module, Files(count(10**9), identity, base), identity, "pack", ids, own_currency=True)
+        found = analyse(headed, load=Files(ids, identity, base), settings=settings, mode=mode, identity=identity)[1]
+        return None, ordered([*problems, *(each for each in found if not of_header(each))])
     checked, found = analyse(module, load=Files(ids, identity, base), settings=settings, mode=mode, identity=identity)
     return checked, ordered([*problems, *found])
 
 
 def check_path(
-    path: str | Path, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None
+    path: str | Path, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None, alone: bool = False
 ) -> tuple[CheckedModule | None, list[Diagnostic]]:
-    """Check the policy in the file *path*."""
+    """Check the policy in the file *path*; *alone* as of `check_source`."""
     source, problems = read_source(path)
     if source is None:
         return None, problems
     beside = subject_of(Path(path))
     if beside != Path(path):
         return _check_tests(beside, source, settings=settings, mode=mode)
-    checked, found = check_source(source, settings=settings, mode=mode, base=Path(path).parent)
+    checked, found = check_source(source, settings=settings, mode=mode, base=Path(path).parent, alone=alone)
     return checked, ordered([*problems, *found])
 
 
@@ -83,6 +92,8 @@ def _check_tests(
         return None, ordered([*problems, *found])
     found += misplaced(more.items)
     identity = str(policy.resolve())
+    if stands_alone(module):
+        module = under_neutral(module, Files(count(10**9), identity, policy.parent), identity, policy.stem, ids)
     checked, told = analyse(replace(module, items=(*module.items, *more.items)), load=Files(ids, identity, policy.parent), settings=settings, mode=mode,
                             identity=identity)
     own = [each for each in (*found, *told) if each.span is not None and each.span.source is tests]

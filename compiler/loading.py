@@ -83,7 +83,7 @@ def _check(path: str | Path, values: Mapping[str, Any], mode: Mode | None) -> li
         return known
     from caplex.compiler import driver
 
-    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
+    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode, alone=True)
     if name and checked is not None and not any(found.is_error for found in diagnostics):
         # Whoever checks a policy decides with it next: then that finds it compiled.
         _keep(name, checked, diagnostics, _compile(checked, diagnostics, values, mode)[1])

@@ -284,8 +284,8 @@ def _reasons(case: Case, verdict: Verdict, held: list[Standing]) -> tuple[Reason
 def tell(case: Case, found: Request) -> Ruling:
     """The ruling on a judged case."""
     plan, n, permitted = case.plan, case.n, case.permitted
-    case.bound.settle(permitted)
     held = _held(case)
+    case.bound.settle(ZERO if held else permitted)  # until somebody approves, nothing may go ahead
     verdict = Verdict.DENY if permitted == 0 else Verdict.HOLD if held else Verdict.MODIFY if permitted < n else Verdict.ALLOW
     passes = verdict in (Verdict.ALLOW, Verdict.MODIFY)
     reasons = _reasons(case, verdict, held)

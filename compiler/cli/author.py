@@ -1,6 +1,7 @@
 """Commands for who writes policies: `check`, `compile`."""
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from caplex.compiler.cli.output import Status
 
 UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
 """Not there, a folder, not to be read: nothing was checked, which is another answer than that something is wrong with it."""
+_HEADER = re.compile(r"^\s*policy\b", re.MULTILINE)
 
 
 @click.command("check")
@@ -24,7 +26,7 @@ UNREAD = frozenset({"CAP140", "CAP141", "CAP143"})
 def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
     """Parse, resolve and type-check policies; write nothing.
 
-    A folder stands for every *.cap in it that .gitignore does not leave out.
+    A folder stands for every *.cap in it that .gitignore does not leave out. A module, which has no header, is checked by itself.
 
     \b
     caplex check desk.cap
@@ -58,12 +60,28 @@ def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
     else:
         output.show(found, sys.stdout)
         _tell(resolved, found=bool(found))
-        policies = "1 policy" if len(files) == 1 else f"{len(files)} policies"
+        policies = _counted(files)
         sys.stdout.flush()
         output.tell(("\n" if found else "") + f"{policies} checked: {summary(found)}")
     if unread:
         return Status.USAGE
     return Status.NO if broken else Status.WORKED
+
+
+def _counted(files: Sequence[Path]) -> str:
+    """``3 policies and 17 modules``: a file without header is a module, and is no policy that decides anything."""
+    from caplex.compiler.driver import TESTS
+
+    def is_module(file: Path) -> bool:
+        try:
+            return not file.name.endswith(TESTS) and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
+        except OSError:
+            return False
+
+    modules = sum(map(is_module, files))
+    policies = len(files) - modules
+    words = [f"{policies} polic{'y' if policies == 1 else 'ies'}"] if policies or not modules else []
+    return " and ".join(words + ([f"{modules} module{'s' if modules > 1 else ''}"] if modules else []))
 
 
 def _resolved(files: Sequence[Path], settings: Mapping[str, Any], outside: Outside) -> list[dict[str, Any]]:

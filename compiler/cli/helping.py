@@ -19,6 +19,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     "Write policies": {
         "init": "Start a desk: a policy over packs, its tests, settings, CI and editor files.",
         "check": "Parse, resolve and type-check policies.",
+        "lint": "Find what is legal and probably not meant: risk first, then reading; mend it.",
+        "fmt": "Lay policies out in the canonical way; nothing but space changes.",
         "test": "Run the tests that stand in policies.",
         "graph": "Draw the rules of a policy.",
         "compile": "Show what a policy is compiled to.",
@@ -43,6 +45,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "Set up": {
         "calendar": "Sessions of an exchange, as facts or compiled into a module.",
+        "lsp": "Serve an editor: findings as you type, completion, hover, renaming.",
         "completion": "Let the shell complete commands, options, policies and facts.",
         "help": "Show this, or the help of a command.",
     },

@@ -25,11 +25,14 @@ COMMANDS = {
     "decide": "operate",
     "demo": "operate",
     "explain": "explaining",
+    "fmt": "formatting",
     "graph": "picture",
     "help": "helping",
     "import": "importing",
     "init": "starting",
     "keys": "operators",
+    "lint": "linting",
+    "lsp": "serving_editors",
     "replay": "replaying",
     "roles": "operators",
     "run": "running",
@@ -38,7 +41,7 @@ COMMANDS = {
     "test": "testing",
 }
 PLANNED = frozenset({
-    "backtest", "bench", "diff", "doc", "fmt", "lint", "lsp",
+    "backtest", "bench", "diff", "doc",
     "schema", "serve", "ui", "verify",
 })
 COMPLETE = "_CAPLEX_COMPLETE"

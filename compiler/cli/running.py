@@ -69,7 +69,6 @@ def run_command(
 
     \b
     caplex run desk2.cap --events day.jsonl --journal desk.journal --keep-state --activated-by night-shift
-    caplex run desk2.cap --events day.jsonl --journal desk.journal --roles roles.json --keep-state --activation act.json
     """
     import caplex
     from caplex.compiler.cli.feeding import Feed

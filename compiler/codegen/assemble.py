@@ -55,10 +55,10 @@ class Generated:
     def python(self) -> str:
         """What `caplex compile --emit python` prints."""
         parts = ["# The fused form: every rule at once, over integers in units of their scale."]
-        parts += [f"# {name} = {value!r}" for name, value in sorted(self.fused_constants.items()) if not callable(value)]
+        parts += [f"# {name} = {_shown(value)}" for name, value in sorted(self.fused_constants.items()) if not callable(value)]
         parts.append(self.fused or f"# none: {self.why_not_fused}\n")
         parts.append("# The traced form: rule by rule, over exact values that may be absent or unknown.")
-        parts += [f"# {name} = {value!r}" for name, value in self.traced_constants.items()]
+        parts += [f"# {name} = {_shown(value)}" for name, value in self.traced_constants.items()]
         return "\n".join([*parts, self.traced])
 
 
@@ -213,6 +213,11 @@ def position(span: Span | None) -> dict[str, Any]:
     return {"file": span.source.name, "line": begin.line, "column": begin.column, "end_line": finish.line, "end_column": finish.column}
 
 
+def _shown(value: Any) -> str:
+    """A constant as the listing shows it; sets in one order."""
+    return f"frozenset({{{', '.join(sorted(map(repr, value)))}}})" if isinstance(value, frozenset) and value else repr(value)
+
+
 def header(graph: RuleGraph) -> HeaderPlan:
     policy = graph.policy
     return HeaderPlan(
@@ -237,7 +242,8 @@ def setting(graph: RuleGraph, name: str) -> SettingPlan:
 
     overrides = tuple(
         Override(o.kind, tuple((text, slot_of(d)) for d, text in o.scopes), tuple(d for d, _ in o.scopes),
-                 UNLIMITED if o.value is None else o.value, o.until_ns, o.origin or place(o.node.span), o.through, o.approved_by, o.ticket, column(o.node.span))
+                 UNLIMITED if o.value is None else o.value, o.until_ns, o.origin or place(o.node.span), o.through, o.approved_by, o.ticket,
+                 0 if o.origin else column(o.node.span))
         for o in info.overrides)
     value = UNLIMITED if info.value is None else info.value
     return SettingPlan(name, info.type, value, info.origin, info.safer, overrides, graph.policy.overrides, place(info.node.span),

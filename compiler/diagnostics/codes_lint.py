@@ -100,8 +100,8 @@ IDLE_WORDS = Code(
 PAST_ITS_DATE = Code(
     "CAP716", "past-its-date", _W, "Something that has ended",
     "An exception or a trial that is over still reads as if it held.",
-    "# caplex check --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-06-30 …",
-    "# caplex check --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-12-31 …",
+    "# caplex lint --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-06-30 …",
+    "# caplex lint --as-of 2026-07-01\nwaiver W-010 of EXP-010 through 2026-12-31 …",
 )
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

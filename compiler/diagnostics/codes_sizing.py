@@ -74,7 +74,7 @@ ALLOCATION_TWICE = Code(
 ALLOCATION_SCALE = Code(
     "CAP515", "allocation-scale", Level.WARNING, "A scale that may lie outside 0 and 1",
     "A scale above 1 would deploy more than there is, so such a plan is refused when it comes; `clamp(…, 0..1)` says that it is cut instead.",
-    "input regime { multiplier : ratio }\nallocate capital across strategies { score strategy.sharpe_30d else 0 scale by regime.multiplier }",
-    "input regime { multiplier : ratio }\nallocate capital across strategies { score strategy.sharpe_30d else 0 scale by clamp(regime.multiplier, 0..1) }",
+    "input regime { multiplier : ratio }\nallocate capital across strategies { score (strategy.sharpe_30d else 0) scale by regime.multiplier }",
+    "input regime { multiplier : ratio }\nallocate capital across strategies { score (strategy.sharpe_30d else 0) scale by clamp(regime.multiplier, 0..1) }",
 )
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

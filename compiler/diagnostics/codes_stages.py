@@ -52,7 +52,8 @@ CANNOT_SKIP = Code(
 NO_POLICY = Code(
     "CAP447", "no-policy", _E, "A file that decides nothing",
     "A folded comment can eat the rest of a file; a policy without header or without rules would allow everything. "
-    "A module has no header; it is checked through a policy that uses it.",
+    "A module has no header: it decides through a policy that uses it, and `caplex check` takes it by itself. "
+    "A header that stands in a comment is none, and is refused there as well.",
     "rule EXP-010 { deny when intent.quantity > 5 }   # no header",
     "policy p { … }\nrule EXP-010 { deny when intent.quantity > 5 }",
 )

@@ -233,8 +233,8 @@ class Decision(Judge):
 
     def _tell(self, side: Any) -> Ruling:
         n, permitted = self.n, self.permitted
-        self.reader.permitted = permitted
         holds = [standing for standing in self.rules if self._wants_approval(standing)]
+        self.reader.permitted = ZERO if holds else permitted
         verdict = Verdict.DENY if permitted == 0 else Verdict.HOLD if holds else Verdict.MODIFY if permitted < n else Verdict.ALLOW
         reasons = self._reasons(verdict, holds)
         first = reasons[0] if reasons else None

@@ -234,6 +234,9 @@ class Resolver:
         given = self.place.given and section.shape == "list" and (section.key is not None or "symbol" in section.fields)
         if not (section.shape == "row" or given) or not isinstance(first, ast.RowStep):
             return self.say(at(codes.NEEDS_KEY, f"`{expr.name}` has no rows to choose from", expr.span, "takes no key"))
+        if given and len(rest) == 2 and isinstance(rest[0], ast.RowStep):  # which of its rows, by a number or a name that tests choose
+            self.infer(rest[0].key)
+            rest = rest[1:]
         if len(rest) != 1 or not isinstance(rest[0], ast.FieldStep):
             return self.say(at(codes.INCOMPLETE_READ, f"`{expr.span.text}` is a whole row", expr.span, "which field?",
                                help=f"its fields are {listing(section.fields)}"))

@@ -317,7 +317,7 @@ def unwritten(module: ast.Module) -> Diagnostic | None:
         return None
     place = module.items[0].span if module.items else module.span
     return Diagnostic(codes.NO_POLICY, "this file has no policy header", place,
-                      help="an entry file begins with `policy name { … }`; a module is checked through a policy that uses it")
+                      help="an entry file begins with `policy name { … }`; a module decides through a policy that uses it")
 
 
 def decides_nothing(entry: Scope, header: ast.Header) -> Iterable[Diagnostic]:

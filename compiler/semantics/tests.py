@@ -8,7 +8,7 @@ from caplex.compiler.diagnostics import codes_names, codes_types
 from caplex.compiler.diagnostics import codes_tests as codes
 from caplex.compiler.semantics import builtins, units
 from caplex.compiler.semantics.infer import Infer
-from caplex.compiler.semantics.model import CheckedModule, DerivedBinding, FieldBinding
+from caplex.compiler.semantics.model import CheckedModule, DerivedBinding, FieldBinding, SettingBinding
 from caplex.compiler.semantics.report import at, guess, listing
 from caplex.compiler.semantics.resolve import Place
 from caplex.compiler.semantics.symbols import family
@@ -168,6 +168,9 @@ class Checker:
         with walker.standing(replace(walker.place, given=True)):
             type_ = walker.infer(step.target)
         text = step.target.span.text
+        if isinstance(walker.checked.bindings.get(step.target.id), SettingBinding):
+            self._setting(step, type_)
+            return
         binding = supplied(walker.checked, step.target)
         if type_.kind is not Kind.UNKNOWN and binding is None:
             of_intent = step.target.name == "intent"
@@ -183,6 +186,19 @@ class Checker:
             return
         if isinstance(step.value, ast.Unlimited):
             walker.say(at(codes_types.MISPLACED_UNLIMITED, "a fact is a number, not `unlimited`", step.value.span, "only a bound or a setting"))
+            return
+        self._value(step.value, type_, f"`{text}`")
+
+    def _setting(self, step: ast.Given, type_: Type) -> None:
+        """``given max_position = 4%``: the policy as it is with this value from outside, from the beginning to the end."""
+        text = step.target.span.text
+        for before in self.test.steps[:self.test.steps.index(step)]:
+            if not isinstance(before, ast.Given | ast.GivenNothingElse | ast.EachRow | ast.At | ast.Later):
+                self.walker.say(at(codes.NOT_GIVEN, f"`{text}` is a setting, and settings hold for the whole test", step.span, "too late",
+                                   help="give it before anything happens, or make two tests of it"))
+                return
+        if isinstance(step.value, ast.Unlimited):
+            self.walker.say(at(codes_types.MISPLACED_UNLIMITED, "a test gives a setting a number", step.value.span, "only a bound or a setting"))
             return
         self._value(step.value, type_, f"`{text}`")
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from caplex.compiler.semantics.model import CheckedModule, LetBinding
+from caplex.compiler.semantics.ranges import Ranges
 from caplex.compiler.syntax import ast
 from caplex.runtime.canonical import decimal_places
 from caplex.runtime.judge import Case
@@ -79,6 +80,18 @@ def conditions(checked: CheckedModule, expr: ast.Expr, *, whole: bool) -> Iterat
             if each.id not in seen and (each is not expr or whole):
                 seen.add(each.id)
                 yield each
+
+
+def certain(ranges: Ranges, expr: ast.Expr) -> bool | None:
+    """What *expr* is wherever it is known, by the declared ranges of facts and settings; None if it depends."""
+    if isinstance(expr, ast.Aggregate):
+        holds = certain(ranges, expr.body) if expr.body is not None else None
+        return holds if (expr.function.text, holds) in (("all", True), ("any", False)) else None
+    if isinstance(expr, ast.Logic):
+        sides = (certain(ranges, expr.left), certain(ranges, expr.right))
+        decisive = expr.operator == "or"
+        return decisive if decisive in sides else None if None in sides else not decisive
+    return ranges.truth(expr)
 
 
 def named(checked: CheckedModule, expr: ast.Expr) -> ast.Expr:

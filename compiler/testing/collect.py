@@ -1,8 +1,7 @@
 """Which tests a path holds: entry policies, packs under a neutral header, and files of tests beside a policy."""
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,21 +10,18 @@ from typing import Any
 from caplex.compiler import driver, loading
 from caplex.compiler.diagnostics import codes_stages
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.semantics import symbols
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.semantics.report import at
-from caplex.compiler.semantics.symbols import family
-from caplex.compiler.source import Source
+from caplex.compiler.semantics.neutral import neutral_header as neutral_header
+from caplex.compiler.semantics.neutral import under_neutral
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
-from caplex.compiler.syntax.words import HARD
 from caplex.compiler.testing.model import Entry, Suite
+from caplex.compiler.testing.variants import Compiled, RefusedSetting, Settings, Variants, opened
 from caplex.runtime.errors import PolicyError
 from caplex.runtime.policy import Policy
-
-_JUDGES = ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown | ast.KillSwitch
 
 
 def collect(*paths: str | Path, settings: Mapping[str, Any] | None = None, mode: driver.Mode | None = None) -> Suite:
@@ -72,9 +68,23 @@ def entry_of(path: Path, *, settings: Mapping[str, Any] | None = None, mode: dri
                    help=f"put it beside `{missing}`, or begin it with a header: `policy name {{ … }}`")
         return Entry(path, tuple(files), whole, False, (), None, None, (alone,))
     if pack:
-        whole = replace(whole, header=_header(whole, path, ids))
+        identity = str(path.resolve())
+        whole = under_neutral(whole, driver.Files(count(10**9), identity, path.parent), identity, path.stem, ids)
     checked, policy, found = compiled(whole, path, settings=settings, mode=mode, ids=ids)
-    return Entry(path, tuple(files), whole, pack, own, checked, policy, tuple(ordered([*problems, *found])))
+    variants = variants_of(opened(whole) if pack else whole, path, settings=settings, mode=mode)
+    return Entry(path, tuple(files), whole, pack, own, checked, policy, tuple(ordered([*problems, *found])), variants)
+
+
+def variants_of(module: ast.Module, path: Path, *, settings: Mapping[str, Any] | None = None, mode: driver.Mode | None = None) -> Variants:
+    """*module*, which compiles, under settings that its tests give."""
+    def compile(given: Settings) -> Compiled:
+        checked, policy, problems = compiled(module, path, settings={**(settings or {}), **given}, mode=mode)
+        if checked is None or policy is None:
+            first = next(each for each in problems if each.is_error)
+            raise RefusedSetting(first.message + (f"; {first.help}" if first.help else ""))
+        return checked, policy
+
+    return Variants(compile)
 
 
 def compiled(
@@ -99,33 +109,3 @@ def _parsed(path: Path, ids: Any) -> tuple[ast.Module | None, list[Diagnostic]]:
         return None, list(problems)
     module, told = parse(source, ids=ids)
     return module, [*problems, *told]
-
-
-# ── the neutral header ────────────────────────────────────────────────────────────────────────────────
-
-
-def neutral_header(items: Iterable[ast.Item], name: str = "pack") -> str:
-    """The header that a pack of *items* is tested under: every family it has, switches first; closing skips what is no switch."""
-    switches: dict[str, None] = {}
-    others: dict[str, None] = {}
-    for item in items:
-        if isinstance(item, ast.KillSwitch):
-            switches[family(item.rule_id.text)] = None
-        elif isinstance(item, _JUDGES):
-            others[family(item.rule_id.text)] = None
-    skipped = [name for name in others if name not in switches]
-    stages = ", ".join(dict.fromkeys(["SYS", *switches, *others]))
-    closing = "skips " + ", ".join(skipped) if skipped else "faces every rule"
-    return (f'policy {name} {{\n  version "0"\n  language 1\n  mode enforce\n  currency USD\n  timezone "UTC"\n  stages {stages}\n'
-            f"  closing {closing}\n  overrides tightest wins\n  unlimited exposure\n  unlimited loss\n}}\n")
-
-
-def _header(module: ast.Module, path: Path, ids: Any) -> ast.Header:
-    identity = str(path.resolve())
-    scope, _ = symbols.collect(module, driver.Files(count(10**9), identity, path.parent), identity)
-    items = [item for each in scope.walk() for item in each.module.items]
-    name = path.stem if re.fullmatch(r"[a-z][a-z0-9_]*", path.stem) and path.stem not in HARD else "pack"
-    found, problems = parse(Source("the neutral header", neutral_header(items, name)), ids=ids)
-    assert found is not None, problems
-    assert found.header is not None, problems
-    return found.header

@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.syntax import ast
 from caplex.compiler.testing import boundaries
-from caplex.compiler.testing.sites import Group, Side, Site, Sites
+from caplex.compiler.testing.sites import MISSING, Group, Side, Site, Sites
 from caplex.runtime.bind import Bound
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine.engine import Engine
@@ -45,6 +46,26 @@ class Watch:
             self._by_owner.setdefault(site.owner, []).append(site)
         self.judged: dict[str, int] = {}
         self.clauses: dict[tuple[str, int], str] = {}
+        self._under: dict[int, Watch] = {}
+
+    def under(self, checked: CheckedModule) -> Watch:
+        """A watch of the same policy under settings that a test gives; what it sees is seen here."""
+        found = self._under.get(id(checked))
+        if found is None:
+            found = self._under[id(checked)] = Watch(checked, self.aliases)
+            found.judged = self.judged
+            mine = self._by_place()
+            for key, sites in found._by_place().items():
+                for site, same in zip(sites, mine.get(key, ()), strict=False):
+                    site.sides = same.sides
+        return found
+
+    def _by_place(self) -> dict[tuple[object, ...], list[Site]]:
+        """Sites by where they stand, which is the same under all settings."""
+        found: dict[tuple[object, ...], list[Site]] = {}
+        for site in self.sites.all:
+            found.setdefault((site.owner, site.group, site.text, site.where, site.number, site.operator, site.span.source.name, site.span.start), []).append(site)
+        return found
 
     def __call__(self, decision: Decision) -> None:
         """Take in one decision of an engine."""
@@ -89,6 +110,8 @@ class Watch:
         if not guarded and standing.state != "unknown":
             _first(sites, "rule").sides[standing.state == "broken"].hits += 1
             self._overrides(rule, case)
+        elif not guarded and _first(sites, "rule").sides[1].what == MISSING:
+            _first(sites, "rule").sides[1].hits += 1
         for site in sites:
             if site.group == "rule" or (guarded and site.where == "body"):
                 continue
@@ -279,6 +302,7 @@ class Coverage:
     Attributes:
         totals: *rule* counts a rule once, if it was both kept and violated; the others count sides.
         elsewhere: Rules of standard packs, by alias, which are measured by their own tests.
+        allocations: What tests cannot ask for, and nothing is counted of.
     """
 
     policy: str
@@ -287,6 +311,7 @@ class Coverage:
     totals: Mapping[Group, Share]
     elsewhere: Mapping[str, int]
     sources: Mapping[str, str] = field(repr=False, default_factory=dict)
+    allocations: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, watch: Watch) -> Coverage:
@@ -303,7 +328,9 @@ class Coverage:
             if alias not in watch.aliases:
                 elsewhere[alias] = elsewhere.get(alias, 0) + 1
         sources = {module.span.source.name: module.span.source.text for alias, module in checked.modules.items() if alias in watch.aliases}
-        return cls(checked.policy.name, checked.policy.currency, tuple(rows), totals, elsewhere, sources)
+        own = [checked.modules[alias] for alias in checked.modules if alias in watch.aliases]
+        allocations = tuple(item.name.text for module in own for item in module.items if isinstance(item, ast.Allocate))
+        return cls(checked.policy.name, checked.policy.currency, tuple(rows), totals, elsewhere, sources, allocations)
 
     @property
     def lowest(self) -> Fraction:
@@ -320,6 +347,7 @@ class Coverage:
             } for row in self.rows],
             "sites": [self._site(site) for row in self.rows for site in row.sites],
             "elsewhere": dict(self.elsewhere),
+            "allocations": list(self.allocations),
         }
 
     def _site(self, site: Site) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Givens:
         section, found = binding.section, binding.field.name
         named: Iterable[str | None]
         if isinstance(first, ast.RowStep):
-            named = (str(self.values.exact(first.key)),)
+            named = ("\0".join(str(self.values.exact(step.key)) for step in step.target.steps if isinstance(step, ast.RowStep)),)
         elif section.shape == "row" and section.key is not None:
             named = self.keys.get(section.key, ())
         else:
@@ -193,9 +193,11 @@ class Givens:
         elif section.shape == "row":
             values = found
         elif section.shape == "list":
-            values = [{"symbol": key, **fields} for key, fields in found.items()]
-            if section.key is not None:  # laid out by key, which its rows need not repeat
-                values = {key: [] for key in self.keys.get(section.key, ())} | {key: [fields] for key, fields in found.items()}
+            of_key: dict[str, list[dict[str, Any]]] = {key: [] for key in self.keys.get(section.key or "", ())}
+            for key, fields in found.items():  # behind the key, which row of it
+                of_key.setdefault(str(key).partition("\0")[0], []).append(fields)
+            # Laid out by key, its rows need not repeat it.
+            values = of_key if section.key is not None else [{"symbol": key, **fields} for key, rows in of_key.items() for fields in rows]
         else:
             values = found.get(None)
         if values is not None:

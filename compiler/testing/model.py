@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.model import CheckedModule
@@ -11,6 +11,9 @@ from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 from caplex.runtime.decision import Decision
 from caplex.runtime.policy import Policy
+
+if TYPE_CHECKING:
+    from caplex.compiler.testing.variants import Variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Entry:
         pack: Whether that header was put in front.
         tests: In the order of the text, those of the file itself first.
         checked, policy: None where it does not compile; `diagnostics` say why.
+        variants: The same under settings that tests give.
     """
 
     path: Path
@@ -101,6 +105,7 @@ class Entry:
     checked: CheckedModule | None = field(repr=False)
     policy: Policy | None = field(repr=False)
     diagnostics: tuple[Diagnostic, ...] = ()
+    variants: Variants | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

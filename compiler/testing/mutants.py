@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.semantics.ranges import Ranges
 from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.expression_printer import Level, show_at
@@ -257,10 +258,16 @@ class Mutants:
         for node in walk(expr):
             if isinstance(node, ast.Compare) and node.operator not in ("==", "!="):
                 new = replace(node, operator=_COMPARED[node.operator])  # type: ignore[arg-type]
-                yield self._made("comparison changed", node.span, show(new), swapped(self._item, node, new))
+                if not self._same(node, new):
+                    yield self._made("comparison changed", node.span, show(new), swapped(self._item, node, new))
             elif isinstance(node, ast.ListOf):
                 yield from self._members(node)
         yield from self._literals(expr, "bound moved")
+
+    def _same(self, old: ast.Expr, new: ast.Expr) -> bool:
+        """Whether the declared ranges settle both, and alike: then they mean the same wherever they can be read."""
+        truth = Ranges(self.checked, knobs=True).truth(old)
+        return truth is not None and Ranges(self.checked, knobs=True).truth(new) is truth
 
     def _members(self, node: ast.ListOf) -> Iterator[Mutant]:
         for member in node.items:
@@ -269,12 +276,15 @@ class Mutants:
 
     def _literals(self, expr: ast.Expr, kind: str) -> Iterator[Mutant]:
         told = _no_bounds(expr)
+        compared = {id(side): node for node in walk(expr) if isinstance(node, ast.Compare) for side in (node.left, node.right)}
         for node in walk(expr):
             if id(node) in told:
                 continue
+            whole = compared.get(id(node))
             if isinstance(node, (*_NUMBERS, *_TIMES)):
                 for new in moved(node, self.checked.types.get(node.id), self.checked.policy.currency):
-                    yield self._made(kind, node.span, show(new), swapped(self._item, node, new))
+                    if whole is None or not self._same(whole, replace(whole, **{"left" if node is whole.left else "right": new})):
+                        yield self._made(kind, node.span, show(new), swapped(self._item, node, new))
             elif isinstance(node, ast.ListOf) and expr is node:
                 yield from self._members(node)
 
@@ -313,7 +323,7 @@ def _no_bounds(expr: ast.Expr) -> set[int]:
 
 
 def _nought(expr: ast.Expr) -> bool:
-    return (isinstance(expr, ast.Money) and not expr.amount) or (isinstance(expr, _NUMBERS) and not isinstance(expr, ast.Money) and not expr.value)
+    return (isinstance(expr, ast.Money) and not expr.amount) or (isinstance(expr, ast.Duration) and not expr.nanoseconds) or (isinstance(expr, _NUMBERS) and not isinstance(expr, ast.Money) and not expr.value)
 
 
 def _line(span: Span) -> str:

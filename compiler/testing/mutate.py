@@ -25,6 +25,7 @@ from caplex.compiler.testing.mutants import Mutant, Mutants
 from caplex.compiler.testing.run import Select, cases
 from caplex.compiler.testing.sites import Unfused
 from caplex.compiler.testing.timeline import run_test
+from caplex.compiler.testing.variants import Compiled, RefusedSetting, Settings, Variants, given_settings, opened
 from caplex.runtime.decision import Decision
 from caplex.runtime.policy import Policy
 
@@ -109,8 +110,8 @@ def mutate(entry: Entry, *, select: Select | None = None, settings: Mapping[str,
     checked, policy = entry.checked, entry.policy
     assert checked is not None, "only what compiles is tested"
     assert policy is not None
-    runner = _Runner(checked, policy, list(cases(entry, select)))
-    compiler = _Compiler(checked, settings or {}, mode)
+    runner = _Runner(checked, policy, list(cases(entry, select)), entry.variants)
+    compiler = _Compiler(checked, settings or {}, mode, runner.settings, entry)
     mutants = list(Mutants(checked, own_modules(checked)))
     trials = []
     for number, mutant in enumerate(mutants):
@@ -124,52 +125,68 @@ def _trial(mutant: Mutant, compiler: _Compiler, runner: _Runner) -> Trial:
     made = compiler.compiled(mutant)
     if made is None:
         return Trial(mutant, "unusable")
-    if made is SAME:
+    if isinstance(made, str):
         return Trial(mutant, "equivalent")
-    by = runner.noticed(made, mutant.owner)
+    by = runner.noticed(*made, mutant.owner)
     return Trial(mutant, "killed" if by is not None else "survived", by or "")
 
 
 # ── compiling ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-SAME: Final = Policy.__new__(Policy)
-"""Stands for a mutant that means what the policy means, or what another mutant means."""
+SAME: Final = "same"
+"""A mutant that means what the policy means, or what another mutant means."""
 
 
 class _Compiler:
     """Compiles mutants, and knows those that it has seen."""
 
-    def __init__(self, checked: CheckedModule, settings: Mapping[str, Any], mode: Mode | None) -> None:
-        self.checked, self.settings, self.mode = checked, settings, mode
-        self._seen: set[str] = set()
-        whole = self._analysed(dict(checked.modules))
+    def __init__(self, checked: CheckedModule, settings: Mapping[str, Any], mode: Mode | None, given: Sequence[Settings], entry: Entry) -> None:
+        self.checked, self.settings, self.mode, self.given, self.entry = checked, settings, mode, given, entry
+        self._seen: set[tuple[str, ...]] = set()
+        modules = dict(checked.modules)
+        whole = self._analysed(modules)
         if whole is not None:
-            self._seen.add(canonical(*_generated(whole)))
+            self._seen.add(self._meaning(canonical(*_generated(whole)), modules))
 
-    def compiled(self, mutant: Mutant) -> Policy | None:
-        found = self._with(mutant, mutant.changed)
+    def compiled(self, mutant: Mutant) -> tuple[Policy, Variants] | str | None:
+        modules = self._with(mutant, mutant.changed)
+        found = self._analysed(modules)
         if found is None and mutant.changed is None and isinstance(mutant.item, ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown):
-            found = self._with(mutant, _mute(mutant.item))  # something names it, or it is the only one
+            modules = self._with(mutant, _mute(mutant.item))  # something names it, or it is the only one
+            found = self._analysed(modules)
         if found is None:
             return None
         graph, assembler, generated = _generated(found)
-        name = canonical(graph, assembler, generated)
+        name = self._meaning(canonical(graph, assembler, generated), modules)
         if name in self._seen:
             return SAME
         self._seen.add(name)
-        plan = assembler.plan(generated, sources={}, given={}, hash="sha256:mutant", settings_hash="sha256:mutant")
-        return Policy(plan)
+        return _policy(assembler, generated), Variants(lambda given: self._under(modules, given))
 
-    def _with(self, mutant: Mutant, changed: ast.Item | None) -> CheckedModule | None:
+    def _meaning(self, name: str, modules: dict[str, ast.Module]) -> tuple[str, ...]:
+        """What a policy means as it is, and under each set of settings that tests give."""
+        found = [self._analysed(modules, given) for given in self.given]
+        return name, *("" if each is None else canonical(*_generated(each)) for each in found)
+
+    def _under(self, modules: dict[str, ast.Module], given: Settings) -> Compiled:
+        found = self._analysed(modules, given)
+        if found is None or self.entry.variants is None:
+            raise RefusedSetting("the mutant does not compile with it")
+        _, assembler, generated = _generated(found)
+        return self.entry.variants.under(given)[0], _policy(assembler, generated)
+
+    def _with(self, mutant: Mutant, changed: ast.Item | None) -> dict[str, ast.Module]:
         modules = dict(self.checked.modules)
         module = modules[mutant.alias]
         items = tuple(changed if item is mutant.item else item for item in module.items)
         modules[mutant.alias] = replace(module, items=tuple(item for item in items if item is not None))
-        return self._analysed(modules)
+        return modules
 
-    def _analysed(self, modules: dict[str, ast.Module]) -> CheckedModule | None:
+    def _analysed(self, modules: dict[str, ast.Module], given: Settings | None = None) -> CheckedModule | None:
         entry, *imported = modules.values()
+        entry = opened(entry) if given and self.entry.pack else entry
+        values = {**self.settings, **(given or {})}
         rest = iter(imported)
 
         def load(target: Target, importer: str) -> Loaded:
@@ -178,7 +195,7 @@ class _Compiler:
             return Loaded(module, f"{module.span.source.name} {len(imported)}")
 
         judged = replace(entry, items=tuple(item for item in entry.items if not isinstance(item, ast.Test | ast.Property)))
-        found, _ = analyse(judged, load=load, settings=self.settings, mode=self.mode, identity="the policy itself")
+        found, _ = analyse(judged, load=load, settings=values, mode=self.mode, identity="the policy itself")
         if found is not None or entry.header is None:
             return found
         # Without its only loss rule a policy has to say so: that it may lose anything is then what the mutant means.
@@ -188,7 +205,7 @@ class _Compiler:
             return None
         rest = iter(imported)
         open_ended = replace(judged, header=replace(entry.header, clauses=(*entry.header.clauses, *more)))
-        return analyse(open_ended, load=load, settings=self.settings, mode=self.mode, identity="the policy itself")[0]
+        return analyse(open_ended, load=load, settings=values, mode=self.mode, identity="the policy itself")[0]
 
 
 def _mute(item: ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown) -> ast.Rule:
@@ -196,6 +213,10 @@ def _mute(item: ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown) -> ast.Rule:
     span = item.span
     effect = ast.Require(id=-3, span=span, condition=ast.Bool(id=-4, span=span, value=True))
     return ast.Rule(id=item.id, span=span, rule_id=item.rule_id, title=item.title, attributes=item.attributes, when=None, effect=effect, because=None)
+
+
+def _policy(assembler: Assembler, generated: Any) -> Policy:
+    return Policy(assembler.plan(generated, sources={}, given={}, hash="sha256:mutant", settings_hash="sha256:mutant"))
 
 
 def _generated(checked: CheckedModule) -> tuple[RuleGraph, Assembler, Any]:
@@ -233,26 +254,29 @@ def _stable(value: Any) -> str:
 class _Runner:
     """The tests of a policy, and what each of them has to do with which rule."""
 
-    def __init__(self, checked: CheckedModule, policy: Policy, cases: Sequence[Case]) -> None:
+    def __init__(self, checked: CheckedModule, policy: Policy, cases: Sequence[Case], variants: Variants | None) -> None:
         self.checked, self.cases = checked, cases
+        given = [given_settings(test, row, checked) for test, row in cases]
+        self.settings = list({repr(sorted(each.items())): each for each in given if each}.values())
+        """The sets of settings that tests give, each once."""
         self.kills = Counter[int]()
         self.touched: list[dict[str, int]] = []
         failing = []
         for test, row in cases:
             seen: dict[str, int] = {}
-            found = run_test(policy, checked, test, row, watch=lambda decision, seen=seen: _note(decision, seen))  # type: ignore[misc]
+            found = run_test(policy, checked, test, row, watch=lambda decision, seen=seen: _note(decision, seen), variants=variants)  # type: ignore[misc]
             if not found.passed:
                 failing.append(found.title)
             self.touched.append(seen)
         if failing:
             raise FailingTests(failing)
 
-    def noticed(self, policy: Policy, owner: str) -> str | None:
+    def noticed(self, policy: Policy, variants: Variants, owner: str) -> str | None:
         """Title of the first test that fails on *policy*."""
         for number in sorted(range(len(self.cases)), key=lambda n: (-self.touched[n].get(owner, 0), -self.kills[n], n)):
             test, row = self.cases[number]
             try:
-                passed = run_test(policy, self.checked, test, row).passed
+                passed = run_test(policy, self.checked, test, row, variants=variants).passed
             except Exception:  # a switch that is no more cannot be asked for
                 passed = False
             if not passed:

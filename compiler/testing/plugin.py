@@ -67,7 +67,7 @@ class CapItem(pytest.Item):
 
         assert self.entry.policy is not None
         assert self.entry.checked is not None
-        run = run_test(self.entry.policy, self.entry.checked, self.cap, self.row)
+        run = run_test(self.entry.policy, self.entry.checked, self.cap, self.row, variants=self.entry.variants)
         if not run.passed:
             raise CapFailure(run)
 

@@ -56,12 +56,12 @@ def run_suite(suite: Suite, *, select: Select | None = None, first: bool = False
 
 
 def run_entry(entry: Entry, *, policy: Policy | None = None, select: Select | None = None, watch: Watch | None = None) -> Iterator[Run]:
-    """The tests of *entry*, on its own policy or on *policy*, which has the same facts (a mutant)."""
+    """The tests of *entry*, on its own policy or on *policy*, which has the same facts; a test that gives settings, on what *entry* is under them."""
     subject = policy if policy is not None else entry.policy
     if subject is None or entry.checked is None:
         return
     for test, row in cases(entry, select):
-        yield run_test(subject, entry.checked, test, row, watch=watch)
+        yield run_test(subject, entry.checked, test, row, watch=watch, variants=entry.variants)
 
 
 def cases(entry: Entry, select: Select | None = None) -> Iterator[tuple[ast.Test, Row]]:

@@ -18,6 +18,7 @@ from caplex.compiler.graph.build import Builder
 from caplex.compiler.graph.ir import Fold
 from caplex.compiler.graph.rules import BOUNDARY
 from caplex.compiler.semantics.model import CheckedModule, RuleInfo
+from caplex.compiler.semantics.ranges import Ranges
 from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.printer import show
@@ -27,6 +28,8 @@ from caplex.runtime.schema import Kind, Type
 
 Group = Literal["rule", "condition", "boundary", "state"]
 Where = Literal["when", "body", "trip", "waiver"]
+MISSING = "denied for what is missing"
+"""How a rule is violated that is there for what it reads: by the ranges of the facts, what is there keeps it."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class Sites:
 
     def __init__(self, checked: CheckedModule, aliases: frozenset[str]) -> None:
         self.checked, self.aliases = checked, aliases
+        self._ranges = Ranges(checked, knobs=True)
         self._builder = Builder(checked)
         self._graph = self._builder.run()
         self._slots = len(self._graph.slots)
@@ -115,7 +119,8 @@ class Sites:
         if isinstance(item, ast.KillSwitch):
             self._switch(info.id, item)
             return
-        self._add(info.id, "rule", info.id, head, "kept", "violated")
+        reading = isinstance(item, ast.Rule) and isinstance(item.effect, ast.Require) and boundaries.certain(self._ranges, item.effect.condition) is True
+        self._add(info.id, "rule", info.id, head, "kept", MISSING if reading else "violated")
         if item.when is not None:
             self._conditions(info.id, item.when, "when", whole=True)
             self._boundaries(info.id, item.when, "when")
@@ -202,11 +207,15 @@ class Sites:
 
     def _conditions(self, owner: str, expr: ast.Expr, where: Where, *, whole: bool) -> None:
         for condition in boundaries.conditions(self.checked, expr, whole=whole):
+            if boundaries.certain(self._ranges, condition) is not None:
+                continue  # it has one side only
             site = self._add(owner, "condition", show(condition), condition.span, "true", "false", where=where)
             self._ask(site, "left", self._builder.expr(condition))
 
     def _boundaries(self, owner: str, expr: ast.Expr, where: Where) -> None:
         for each in boundaries.comparisons(self.checked, expr):
+            if boundaries.certain(self._ranges, each) is not None:
+                continue  # the facts see to it
             node = self._graph.nodes[self._builder.expr(each)]
             match each:
                 case ast.Compare(operator=operator):

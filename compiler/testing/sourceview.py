@@ -35,6 +35,8 @@ def totals(coverage: Coverage) -> list[str]:
     if coverage.elsewhere:
         packs = ", ".join(f"{alias} ({count})" for alias, count in coverage.elsewhere.items())
         lines.append(f"not counted, measured by tests of their own: {packs}")
+    if coverage.allocations:
+        lines.append(f"not measured, for tests decide on intents: allocat{'ion' if len(coverage.allocations) == 1 else 'ions'} {', '.join(coverage.allocations)}")
     return lines
 
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 from caplex.compiler.diagnostics import codes_tests
 from caplex.compiler.diagnostics.diagnostic import Diagnostic, Label
 from caplex.compiler.semantics.constants import NotConstant
-from caplex.compiler.semantics.model import CheckedModule
+from caplex.compiler.semantics.model import CheckedModule, SettingBinding
 from caplex.compiler.syntax import ast
 from caplex.compiler.testing.expect import Expectations
 from caplex.compiler.testing.given import Givens, Incomplete, keys_of
 from caplex.compiler.testing.happen import Events
 from caplex.compiler.testing.model import Failure, Row, Run
 from caplex.compiler.testing.values import Values
+from caplex.compiler.testing.variants import RefusedSetting, Variants, given_settings
 from caplex.runtime.clock import exact_instant, parse_instant
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine.engine import Engine
@@ -38,12 +39,23 @@ def rows_of(test: ast.Test) -> list[Row]:
             for number, row in enumerate(rows)]
 
 
-def run_test(policy: Policy, checked: CheckedModule, test: ast.Test, row: Row, *, watch: Watch | None = None) -> Run:
+def run_test(policy: Policy, checked: CheckedModule, test: ast.Test, row: Row, *, watch: Watch | None = None, variants: Variants | None = None) -> Run:
     """Run *row* of *test* on *policy*, which may be another one than was *checked*, as long as its facts are the same.
 
     Args:
         watch: Called with each decision, while the world is as it was decided on.
+        variants: The policy under settings, for a test that gives some.
     """
+    settings = given_settings(test, row, checked)
+    if settings:
+        assert variants is not None, "a test that gives settings is run on what it compiles to"
+        try:
+            checked, policy = variants.under(settings)
+        except RefusedSetting as refused:
+            step = next(step for step in test.steps if isinstance(step, ast.Given) and isinstance(checked.bindings.get(step.target.id), SettingBinding))
+            return Run(test, row, policy, error=_diagnostic(step, str(refused)))
+        under = getattr(watch, "under", None)
+        watch = under(checked) if under is not None else watch
     timeline = Timeline(policy, checked, test, row, watch)
     try:
         timeline.run()
@@ -84,7 +96,7 @@ class Timeline:
         for step in self.test.steps:
             try:
                 if isinstance(step, ast.Given):
-                    rows += self.givens.take(step)
+                    rows += [] if self._setting(step) else self.givens.take(step)
                     continue
                 if isinstance(step, ast.EachRow | ast.GivenNothingElse):
                     continue
@@ -98,6 +110,10 @@ class Timeline:
                 raise _Trouble(_diagnostic(step, str(error))) from None
             except NotConstant as error:
                 raise _Trouble(_diagnostic(step, f"`{error.node.span.text}` is no value")) from None
+
+    def _setting(self, step: ast.Given) -> bool:
+        """A setting was compiled in before the test began."""
+        return isinstance(self.values.checked.bindings.get(step.target.id), SettingBinding)
 
     def _begin(self, rows: list[Any]) -> None:
         """What was given before now holds."""

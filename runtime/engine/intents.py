@@ -10,7 +10,7 @@ from caplex.runtime import holds
 from caplex.runtime.canonical import plain, sha256
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.decision import Decision
-from caplex.runtime.engine import fold, live, quick, trades, transfers
+from caplex.runtime.engine import fold, live, quick, trades, transfers, unwritten
 from caplex.runtime.engine.events import Event
 from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.latches import Latches
@@ -156,7 +156,7 @@ def record(
         _set_aside(machine, told, ruling, intent, account, now)
     elif ruling.verdict is Verdict.HOLD:
         _hold(machine, told, ruling, intent, now, digest)
-    _remember(machine, ruling, intent, account, now, quiet=quiet)
+    _remember(machine, ruling, told, account, now, quiet=quiet)
     for trip in ruling.tripped:
         latches.trip(latches.switches[trip.switch], trip.scope, now, cause=_cause(latches, trip), decision=told["decision_id"])
     told["tripped"], told["obligations"] = latches.tripped, latches.obligations
@@ -237,16 +237,13 @@ def about_of(intent: Mapping[str, Any]) -> dict[str, Any]:
     return {name: intent[name] for name in ("symbol", "strategy", "venue") if isinstance(intent.get(name), str)}
 
 
-def _remember(machine: Machine, ruling: Ruling, intent: Mapping[str, Any], account: str, now: int, *, quiet: bool) -> None:
+def _remember(machine: Machine, ruling: Ruling, told: Mapping[str, Any], account: str, now: int, *, quiet: bool) -> None:
     """Approved intents count as orders; denials and violations count for switches, unless one is tripped already."""
     state, keep = machine.state, machine.policy.plan.keep_ns
-    about = about_of(intent)
+    about = about_of(told["intent"])
     if ruling.verdict in (Verdict.ALLOW, Verdict.MODIFY) and ruling.action in TRADING:
         if "order_events" in keep:
-            row = {**about, "side": ruling.side, "quantity": plain(ruling.quantity), "action": ruling.action, "intent_id": intent["id"]}
-            if _price(intent) is not None:
-                row["price"] = _price(intent)
-            state.past(account, "order_events").append(Past("order_events", now, row))
+            state.past(account, "order_events").append(Past("order_events", now, unwritten.row_of(told)))
     if quiet:
         return
     if "violations" in keep:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.bind import ZERO
 from caplex.runtime.canonical import fixed, to_decimal
+from caplex.runtime.engine import unwritten
 from caplex.runtime.engine.heard import PlainIntent, stamped
 from caplex.runtime.engine.ledger import NOTHING
 from caplex.runtime.engine.lines import Line
@@ -329,18 +330,14 @@ class Lane:
             reservation, moment.account, data.get("venue") or "", data["symbol"], "buy" if found.buy else "sell", data.get("position_side") or "",
             "reserved", quantity.value, ZERO, ZERO, price, data.get("strategy"), name, name, None, data.get("reduce_only") is True, lapse, reservation)
         state.set_order(order)
-        if "order_events" in self.plan.keep_ns:
-            row = {each: data[each] for each in ("symbol", "strategy", "venue") if data.get(each) is not None}
-            row |= {"side": order.side, "quantity": text, "action": found.action, "intent_id": name}
-            if price is not None:
-                row["price"] = price
-            state.past(moment.account, "order_events").append(Past("order_events", now, row))
         decision_id = "d-" + sha256(f'{line.start}{event.hash}","{state.seq}"]'.encode("ascii")).hexdigest()[:16]
         notional = fixed(quantity.grains * moment.priced.grains, 16)
         limit = self._size("limit_price", price) if price is not None else None
         told, encoded = line.tell(
             event, stamped(now), stamped(lapse), decision_id, machine.chain, text, fixed(leg, 8), fixed(quantity.grains - leg, 8), notional, reservation,
             state.seq, limit[2] if limit is not None else "")
+        if "order_events" in self.plan.keep_ns:
+            state.past(moment.account, "order_events").append(Past("order_events", now, unwritten.row_of(told)))
         state.answer(name, Seen(event.hash, decision_id, now, state.asked_ns, told))
         decision = Swift.__new__(Swift)
         decision._core, decision._told, decision.verdict, decision.quantity, decision.reason = None, told, _ALLOW, decimal, None

@@ -155,8 +155,10 @@ class _Settled:
 
 def prepare(plan: Plan, desk: Desk, bound: LiveBound, state: State, now: int) -> Prepared:
     """The kind of the intent that *bound* was read of. Raises Odd where there is more to it than this module knows."""
+    if bound.ints is None:  # of a document that cannot be used nothing more has been read
+        raise Odd
     world, book = bound.world, bound._book
-    if bound.ints is None or bound.action not in ("open", "close") or book.side not in ("buy", "sell") or not bound.reconciled:
+    if bound.action not in ("open", "close") or book.side not in ("buy", "sell") or not bound.reconciled:
         raise Odd
     claims = {name: world.claim(name) for name in ("symbol", "venue", "position_side", "side")}
     if not isinstance(claims["symbol"], str) or claims["side"] is None or any(isinstance(each, Unknown) for each in claims.values()):

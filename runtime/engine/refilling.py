@@ -232,9 +232,7 @@ class _Reader:
         intent, account = told["intent"], intents.account_of(told["intent"])
         about = intents.about_of(intent)
         if told["verdict"] in ("ALLOW", "MODIFY") and told["action"] in intents.TRADING:
-            row = {**about, "side": told["side"], "quantity": told["quantity"], "action": told["action"], "intent_id": intent["id"]}
-            price = intent.get("limit_price")
-            self._past(account, "order_events", now, {**row, "price": price} if isinstance(price, str) else row)
+            self._past(account, "order_events", now, unwritten.row_of(told))
         tripped = {each["switch"] for each in told["tripped"]}
         if any(reason["kind"] == "switch" and reason["rule"] not in tripped for reason in told["reasons"]):
             return  # under a switch that was tripped already nothing counts

@@ -54,5 +54,11 @@ def _one(machine: Machine, digest: str, told: Mapping[str, Any]) -> None:
 
 
 def row_of(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a history keeps of the decision."""
-    return {each: told[each] for each in ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id") if told[each] is not None}
+    """What the history of approved orders keeps of the decision *told*: its limit price if it has one, and the money that it reserved."""
+    row = {each: told[each] for each in ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id") if told[each] is not None}
+    price, reserved = told["intent"].get("limit_price"), told["reservation"]
+    if isinstance(price, str):
+        row["price"] = price
+    if reserved is not None and reserved["notional"] is not None:
+        row["notional"] = reserved["notional"]
+    return row

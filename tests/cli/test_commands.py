@@ -38,7 +38,7 @@ def broken(tmp_path) -> str:
 def test_check_of_a_good_folder(capsys):
     status, _, err = run(capsys, "check", "examples/quickstart")
     assert status == 0
-    assert "1 policy checked: " in err
+    assert "2 policies checked: " in err
 
 
 def test_check_shows_place_and_cure_and_says_no(capsys, broken):

@@ -59,7 +59,7 @@ def test_an_intent_of_its_own_and_settings(tmp_path, capsys):
     assert main.run([*line, "--set", "max_position=1%"]) == 0
     assert "MODIFY" not in (told := capsys.readouterr().out)
     assert "DENY" in told
-    assert "max_position 1%, from settings" in told
+    assert "max_position 1%, from --set" in told
 
 
 @pytest.mark.parametrize(("arguments", "status", "words"), [

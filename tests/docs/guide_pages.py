@@ -93,7 +93,7 @@ class Terminal:
     def _program(self, arguments: list[str]) -> str:
         mine = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
         done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-                              env={**mine, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"})
+                              env={**mine, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8", "PYTEST_ADDOPTS": "-p no:asyncio -p no:pytest-lsp"})
         self.status = done.returncode
         return done.stdout.rstrip("\n")
 

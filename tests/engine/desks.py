@@ -99,13 +99,15 @@ def _gate_more(rng: Random) -> dict[str, Any]:
     if rng.random() < 0.5:
         return {"type": "input", "name": "book", "values": {"capital": "5000", "positions": rng.randrange(12), "positions_in_regime": rng.randrange(6),
                                                             "exposure": rng.choice(("0", "4000")), "symbol_exposure": rng.choice(("0", "900"))}}
-    rows = [{"symbol": rng.choice("XYZ"), "direction": rng.choice(("long", "short")), "confidence": rng.choice(("0.5", "0.8"))} for _ in range(rng.randrange(4))]
+    rows: dict[str, list[dict[str, str]]] = {}
+    for _ in range(rng.randrange(4)):
+        rows.setdefault(rng.choice("XYZ"), []).append({"direction": rng.choice(("long", "short")), "confidence": rng.choice(("0.5", "0.8"))})
     return {"type": "input", "name": "entries", "values": rows}
 
 
 def _gate_begin() -> list[dict[str, Any]]:
     book = {"capital": "5000", "positions": 0, "positions_in_regime": 0, "exposure": "0", "symbol_exposure": "0"}
-    return [{"type": "input", "name": "book", "values": book}, {"type": "input", "name": "entries", "values": []}]
+    return [{"type": "input", "name": "book", "values": book}, {"type": "input", "name": "entries", "values": {}}]
 
 
 def _counted(rng: Random) -> dict[str, Any]:

@@ -195,16 +195,21 @@ def test_what_the_host_does_not_have_is_left_out_in_sight(switch: str, spared: t
     assert caplex.load(path).decide(document).verdict == "ALLOW"
 
 
-@pytest.mark.parametrize(("methods", "needed"), [
-    ("[]", {}), ('["risk"]', {"stop_loss": "90"}), ('["confidence"]', {"confidence": "50%"}),
+@pytest.mark.parametrize(("method", "needed"), [
+    ("", {}), ("risk", {"stop_loss": "90"}), ("confidence", {"confidence": "50%"}), ("kelly", {"stop_loss": "90", "take_profit": "130"}),
 ])
-def test_a_size_needs_what_its_methods_read(methods: str, needed: dict[str, str], tmp_path: Path) -> None:
+def test_a_size_needs_what_its_methods_read(method: str, needed: dict[str, str], tmp_path: Path) -> None:
+    off = ", ".join(f"with_{each} = false" for each in ("confidence", "risk", "volatility", "kelly") if each != method)
     path = tmp_path / "desk.cap"
-    path.write_text(desk(f"use stdlib.sizing as tickets (methods = {methods})"), encoding="utf-8")
+    path.write_text(desk(f"use stdlib.sizing as tickets ({off})"), encoding="utf-8")
     policy = caplex.load(path)
-    document = facts()
-    document["intent"].update(needed)  # type: ignore[attr-defined]
+    document = facts() | {"strategies": {"trend": {"winrate_30d": "60%"}}}
+    document["intent"].update(needed | {"strategy": "trend"})  # type: ignore[attr-defined]
     assert policy.decide(document).verdict == "ALLOW"
     for name in needed:
         del document["intent"][name]  # type: ignore[attr-defined]
         assert policy.decide(document).verdict == "DENY"
+
+
+def test_a_method_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    assert any("has no setting `with_keli`" in line for line in check(tmp_path, desk("use stdlib.sizing as tickets (with_keli = false)")))

@@ -27,8 +27,8 @@ MORE = 'test "more" { given market["KO"].price = 50 USD intent buy 1 "KO" expect
 
 
 def pytest_in(folder: Path, *arguments: str) -> tuple[int, str]:
-    # The entry point may be installed, or not: here the plugin is named, and loaded once.
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:caplex", "-p", PLUGIN, *arguments],
+    # The entry point may be installed, or not: here the plugin is named, and loaded once. That of pytest-lsp fails on every item that is no function.
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:caplex", "-p", "no:pytest-lsp", "-p", PLUGIN, *arguments],
                           cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
     return done.returncode, done.stdout
 

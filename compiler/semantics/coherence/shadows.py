@@ -48,7 +48,7 @@ def shadows(context: Context) -> Iterator[Diagnostic]:
         return  # a weaker rule still counts towards a trip
     groups, tripping = _Groups(), _trip_on(context)
     for rule in context.rules():
-        bound = _bound(context, rule)
+        bound = bound_of(context, rule)
         if bound is not None and rule.monitor is None:
             groups.add(bound)
     for members in groups.members.values():
@@ -95,7 +95,7 @@ def _covers(tight: Bound, loose: Bound) -> bool:
 # ── what a rule allows ────────────────────────────────────────────────────────────────────────────────
 
 
-def _bound(context: Context, rule: RuleInfo) -> Bound | None:
+def bound_of(context: Context, rule: RuleInfo) -> Bound | None:
     match rule.node:
         case ast.Throttle() as node if node.reserve is None and node.counters is None:
             return _rate(context, rule, node)

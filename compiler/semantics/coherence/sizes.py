@@ -102,10 +102,19 @@ def _outside(context: Context, expr: ast.Call) -> Iterator[Diagnostic]:
         others = [other for other in expr.arguments if other is not argument and not isinstance(other, ast.Interval)]
         for floor in others:
             values = context.ranges.of(floor)
-            if cap.high is None or values.high is None or values.high > cap.high:
+            if cap.high is None or values.high is None or values.high > cap.high or _room_below(context, argument, values):
                 yield at(codes_lint.FLOOR_AFTER_CAP, "this floor stands outside the cap and may exceed it", floor.span, "may be above the cap",
                          also=[(argument.span, "the cap is in here")], help="take the `min` last: `min(max(…, floor), cap)`")
                 return
+
+
+def _room_below(context: Context, cap: ast.Call, floor: Interval) -> bool:
+    """Whether one side of *cap* is what is left of something, and may be less than the floor. A floor of nothing takes nothing."""
+    if floor.non_positive:
+        return False
+    rooms = [context.seen_through(side) for side in cap.arguments if not isinstance(side, ast.Interval)]
+    left = [context.ranges.of(room) for room in rooms if isinstance(room, ast.Arithmetic) and room.operator == "-"]
+    return any(room.low is None or floor.high is None or room.low < floor.high for room in left)
 
 
 CHECKS = (steps, reads, floors_after_caps)

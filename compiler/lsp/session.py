@@ -1,0 +1,188 @@
+"""One client's session: its documents by URI, checks in the background, and what it has attached."""
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from pygls import uris
+
+from caplex.compiler.lsp.analysis import Superseded
+from caplex.compiler.lsp.document import Analysis, Document
+from caplex.compiler.lsp.names import Names
+from caplex.compiler.lsp.workspace import Workspace
+
+DEBOUNCE: Final = 0.1
+"""Seconds without a key after which a check begins."""
+
+
+class Session:
+    """Documents and their checks. All of it runs on the loop, but for the checks, which read texts that nobody changes.
+
+    Attributes:
+        publish: Is called with a document whose check is finished.
+        rooms: What is left under each rule on the attached facts, by path.
+    """
+
+    def __init__(self, publish: Callable[[Document], None], tell: Callable[[str], None]) -> None:
+        self.workspace = Workspace()
+        self.publish = publish
+        self.tell = tell
+        self.rooms: dict[Path, dict[str, str]] = {}
+        self.snippets = False
+        self._uris: dict[Path, str] = {}
+        self._names: dict[Path, tuple[Analysis, Names]] = {}
+        self._waiting: dict[Path, asyncio.TimerHandle] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ── documents ────────────────────────────────────────────────────────────────────────────────────
+
+    def path(self, uri: str) -> Path:
+        """The file of *uri*; a document that is no file has a path that no file has."""
+        known = uris.to_fs_path(uri)
+        if known is None:
+            parts = urlsplit(uri)
+            known = f"{parts.scheme}:{unquote(parts.path)}"
+        path = Path(known)
+        self._uris[path.resolve()] = uri
+        return path
+
+    def uri(self, path: Path) -> str:
+        """As the client wrote it, if it has; so that its windows are found again."""
+        return self._uris.get(path.resolve()) or uris.from_fs_path(str(path.resolve())) or path.as_uri()
+
+    def open(self, uri: str, text: str, version: int) -> None:
+        path = self.path(uri)
+        self.workspace.open(path, text, version)
+        self._start(path)
+
+    def close(self, uri: str) -> None:
+        path = self.path(uri)
+        self.workspace.close(path)
+        self._cancel(path)
+
+    def changed(self, uri: str) -> None:
+        """The text is another one; a check begins when no key has been pressed for a moment."""
+        path = self.path(uri)
+        self._cancel(path)
+        self._waiting[path.resolve()] = asyncio.get_running_loop().call_later(DEBOUNCE, self._start, path)
+
+    def again(self) -> None:
+        """Check everything that is open: settings have changed, or a file on the disk."""
+        for document in list(self.workspace.documents.values()):
+            self._start(document.path)
+
+    def document(self, uri: str) -> Document | None:
+        """The document, understood at least once."""
+        return self.workspace.document(self.path(uri))
+
+    def names(self, document: Document) -> Names | None:
+        if document.good is None:
+            return None
+        kept = self._names.get(document.path.resolve())
+        if kept is None or kept[0] is not document.good:
+            kept = (document.good, Names(document.good))
+            self._names[document.path.resolve()] = kept
+        return kept[1]
+
+    # ── checks ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _cancel(self, path: Path) -> None:
+        waiting = self._waiting.pop(path.resolve(), None)
+        if waiting is not None:
+            waiting.cancel()
+
+    def _start(self, path: Path) -> None:
+        self._waiting.pop(path.resolve(), None)
+        task = asyncio.get_running_loop().create_task(self._check(path))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _check(self, path: Path) -> None:
+        document = self.workspace.get(path)
+        if document is None:
+            return
+        mark, text, texts = document.mark, document.text, dict(self.workspace.texts())
+        try:
+            analysis = await self.run(self.workspace.check, path, text, texts, lambda: document.mark != mark)
+        except Superseded:
+            return
+        except Exception as error:
+            self.tell(one_line("check", error))
+            return
+        if self.workspace.get(path) is not document:
+            return
+        document.settle(analysis, mark)
+        if document.mark == mark:
+            self.publish(document)
+            for other in self.workspace.dependants(path):
+                if other.latest is not None and not _read(other.latest, path, text):
+                    self._start(other.path)
+            await self._measure(document, analysis)
+
+    async def _measure(self, document: Document, analysis: Analysis) -> None:
+        """Headroom on the attached facts; only a policy has some."""
+        facts = self.workspace.facts
+        if facts is None or not analysis.sound or analysis.header is None:
+            return
+        from caplex.compiler.lsp.acts import Impossible, rooms
+
+        try:
+            self.rooms[document.path.resolve()] = await self.run(rooms, analysis, facts)
+        except Impossible as error:
+            self.rooms.pop(document.path.resolve(), None)
+            self.tell(f"headroom: {error}")
+        except Exception as error:
+            self.tell(one_line("headroom", error))
+
+    async def run(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """*work* beside the loop, after what is running there."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+    def warm(self) -> None:
+        """Read what every question needs, before the first is asked."""
+        from caplex.compiler.lsp import context, names, offers
+        from caplex.compiler.syntax.parser import front
+
+        front()
+        context.spot('rule EXP-010 "x" { deny when account.equity > 1 USD and ', 50)
+        names._facts()
+        list(offers.packs(""))
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """``caplex.facts`` and ``caplex.settings``: files, relative to the first folder."""
+        self.workspace.facts = self._file(options.get("facts"))
+        self.workspace.settings = self._file(options.get("settings"))
+        self.rooms.clear()
+
+    def _file(self, name: object) -> Path | None:
+        if not isinstance(name, str) or not name.strip():
+            return None
+        path = Path(name).expanduser()
+        folder = self.workspace.folders[0] if self.workspace.folders else Path()
+        return path if path.is_absolute() else folder / path
+
+
+def _read(analysis: Analysis, path: Path, text: str) -> bool:
+    """*analysis* was made with *text* as the content of *path*."""
+    return any(scope.module.span.source.text == text for scope in analysis.scopes() if Path(scope.module.span.source.name).resolve() == path.resolve())
+
+
+def one_line(what: str, error: BaseException) -> str:
+    """What went wrong, and where, without a traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    said = " ".join(str(error).split())
+    return f"{what} failed: {type(error).__name__}{': ' + said if said else ''}{where}"
+
+
+def log(line: str) -> None:
+    """One line to where the editor keeps what its servers say."""
+    sys.stderr.write(f"caplex lsp: {line}\n")
+    sys.stderr.flush()
