@@ -70,25 +70,26 @@ def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
 
 def _counted(files: Sequence[Path]) -> str:
     """``3 policies and 17 modules``: a file without header is a module, and is no policy that decides anything."""
-    from caplex.compiler.driver import TESTS
-
-    def is_module(file: Path) -> bool:
-        try:
-            return not file.name.endswith(TESTS) and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
-        except OSError:
-            return False
-
-    modules = sum(map(is_module, files))
+    modules = sum(map(_is_module, files))
     policies = len(files) - modules
     words = [f"{policies} polic{'y' if policies == 1 else 'ies'}"] if policies or not modules else []
     return " and ".join(words + ([f"{modules} module{'s' if modules > 1 else ''}"] if modules else []))
+
+
+def _is_module(file: Path) -> bool:
+    from caplex.compiler.driver import TESTS
+
+    try:
+        return not file.name.endswith(TESTS) and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
+    except OSError:
+        return False
 
 
 def _resolved(files: Sequence[Path], settings: Mapping[str, Any], outside: Outside) -> list[dict[str, Any]]:
     import caplex
     from caplex.compiler.tools.resolved import document
 
-    return [document(caplex.load(file, settings=settings, mode=outside.mode), str(file)) for file in files]
+    return [document(caplex.load(file, settings=settings, mode=outside.mode), str(file)) for file in files if not _is_module(file)]
 
 
 def _tell(resolved: Sequence[dict[str, Any]], *, found: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from caplex.compiler.formatting.tokens import Tok
 
 WIDTH = 100
-FURTHEST = 24
+FURTHEST = 16
 """A column further away than this is not read as one: then nothing is aligned."""
 
 

@@ -6,7 +6,7 @@ an order stands behind its time. All else follows from the tokens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lark import Token, Tree
@@ -31,6 +31,8 @@ from caplex.compiler.formatting.expressions import Expressions, Node, is_word, k
 from caplex.compiler.formatting.tokens import Text, Tok, leaves
 
 Lines = list[tuple[Tok, Doc]]
+
+_SPACES = (" ", " ", " ")
 
 # How many tokens of a clause are its key; what is not here has none, and stands in no column.
 _KEYS = {
@@ -57,7 +59,7 @@ _ONE = frozenset(["rule", "limit", "throttle", "cooldown", "waiver", "answer", "
 class Item:
     """An item: its first token, its layout, whether an empty line parts it from its neighbours in any case.
 
-    *table* says which rows it may stand in columns with; one without *cells* did not fit on its line, and spoils the table.
+    *table* says which rows it may stand in columns with; one without *cells* did not fit on its line, and spoils the table. *tail* follows its cells.
     """
 
     first: Tok
@@ -66,6 +68,7 @@ class Item:
     table: str = ""
     cells: Cells | None = None
     gaps: tuple[str, ...] = ()
+    tail: list[Doc] = field(default_factory=list)
 
 
 class Layout(Expressions):
@@ -114,13 +117,16 @@ class Layout(Expressions):
             type_ = children[2:at] if name == "let" else children[2:4]
             rest = children[at:] if name == "let" else children[4:]
             cells: Cells = [self.spaced(children[:2]), self.spaced(type_) if type_ else None, self._clauses(rest) if rest else None]
-            return self._row_item(first, name, cells, (" ", " ", " "))
+            return self._row_item(first, name, cells, _SPACES)
         if name == "use":
             at = 3 if len(children) > 2 and is_word(children[2], "as") else 2
             alias = children[2 : at + 1] if at == 3 else []
             arguments = [child for child in children[2:] if kind(child) == "arguments"]
             cells = [self.spaced(children[:2]), self.spaced(alias) if alias else None, self.doc(arguments[0]) if arguments else None]
-            return self._row_item(first, name, cells, (" ", " ", " "))
+            if arguments and (flat_width(align([cells], _SPACES)[0]) or WIDTH + 1) > WIDTH:
+                cells[2] = self._arguments(arguments[0], broken=True)
+                return Item(first, align([cells], _SPACES)[0], table=name, cells=cells, gaps=_SPACES)
+            return self._row_item(first, name, cells, _SPACES)
         if not any(is_word(child, "{") for child in children):
             return Item(first, self.doc(node))
         return self._braced(node, first)
@@ -130,7 +136,8 @@ class Layout(Expressions):
         first, *others = children
         if isinstance(first, Token):
             return self.spaced(children)
-        return [self.doc(first), *(Nest(Group([GAP if kind(child) == "title" else LINE, self.doc(child)])) for child in others)]
+        lead: list[Doc] = [" "] if kind(first) == "title" else []
+        return [*lead, self.doc(first), *(Nest(Group([GAP if kind(child) == "title" else LINE, self.doc(child)])) for child in others)]
 
     def _row_item(self, first: Tok, table: str, cells: Cells, gaps: tuple[str, ...]) -> Item:
         doc = align([cells], gaps)[0]
@@ -143,7 +150,7 @@ class Layout(Expressions):
         value = children.index(next(child for child in children if is_word(child, "=")))
         clauses = [child for child in children[value + 2 :] if kind(child) != "overrides"]
         cells: Cells = [self.spaced(children[:2]), self.spaced(children[2:value]), self.spaced(children[value : value + 2])]
-        head: Doc = align([cells], (" ", " ", " "))[0]
+        head: Doc = align([cells], _SPACES)[0]
         laid = {child: self.doc(child) for child in clauses}
         titled = False
         doc: list[Doc] = [head]
@@ -157,12 +164,18 @@ class Layout(Expressions):
             block, _ = self._block(inside, parts(inside), doc, self._is_line(node))
             return Item(first, block)
         order = [_SETTING_ORDER.index(kind(child)) for child in clauses]
-        width = flat_width(doc)
-        if titled or width is None or width > WIDTH or order != sorted(set(order)):
-            return Item(first, doc, table="setting")
         by_kind = {kind(child): laid[child] for child in clauses}
+        tail: list[Doc] = []
+        width = flat_width(doc)
+        if "title" in by_kind and (titled or width is None or width > WIDTH):
+            # The title goes to the next line, and the rest may still be a row.
+            title = by_kind.pop("title")
+            width = flat_width(doc[:-1])
+            tail = [Nest(Group([GAP, title], broken=True))]
+        if width is None or width > WIDTH or order != sorted(set(order)):
+            return Item(first, doc, table="setting")
         cells += [by_kind.get(name) for name in _SETTING_ORDER]
-        return Item(first, doc, table="setting", cells=cells, gaps=(" ", " ", " ", *["  "] * len(_SETTING_ORDER)))
+        return Item(first, doc, table="setting", cells=cells, gaps=(*_SPACES, *["  "] * len(_SETTING_ORDER)), tail=tail)
 
     def _braced(self, node: Tree[Token], first: Tok) -> Item:
         children = parts(node)
@@ -283,7 +296,7 @@ class Layout(Expressions):
             if number == len(lines) or lines[number][0].gap:
                 cells = [self._field_cells(body[each]) for each in run]
                 if all((flat_width(lines[each][1]) or WIDTH) < WIDTH - 2 for each in run):
-                    for each, doc in zip(run, align(cells, (" ", " ", " "), indent=2, furthest=12), strict=True):
+                    for each, doc in zip(run, align(cells, _SPACES, indent=2, furthest=12), strict=True):
                         lines[each] = (lines[each][0], doc)
                 run = []
             run.append(number)
@@ -294,7 +307,7 @@ class Layout(Expressions):
         return [self.doc(name), self.spaced([colon, type_]), self._clauses(clauses) if clauses else None]
 
     def _field(self, node: Node) -> Doc:
-        return align([self._field_cells(node)], (" ", " ", " "))[0]
+        return align([self._field_cells(node)], _SPACES)[0]
 
     def _overrides(self, body: list[Any]) -> Lines:
         """``tighten for`` above ``loosen  for``."""
@@ -334,9 +347,12 @@ class Layout(Expressions):
     def _steps(self, body: list[Any]) -> Lines:
         """Steps of a test. What the author wrote on one line stays on it; a time begins one."""
         rows: list[list[Any]] = []
+        # A test that was one line and is too long for it has a line for each step.
+        joined = any(self.first(child).first for child in body)
         for child in body:
             first = self.first(child)
-            if rows and not first.first and not first.above and kind(child) not in _TIMES:
+            follows = not first.first and not first.above and kind(child) not in _TIMES
+            if follows and rows and (joined or kind(rows[-1][-1]) in _TIMES):
                 rows[-1].append(child)
             else:
                 rows.append([child])
@@ -364,7 +380,7 @@ class Layout(Expressions):
         comma: list[Doc] = [] if is_word(children[-1], ",") else [self._comma(children[-1])]
         return [self.spaced(children), *comma]
 
-    def _arguments(self, node: Node) -> Doc:
+    def _arguments(self, node: Node, *, broken: bool = False) -> Doc:
         """``(a = 1, b = 2)``: on one line, or each on its own."""
         opening, *inside, closing = parts(node)
         arguments = [child for child in inside if kind(child) == "argument"]
@@ -376,7 +392,7 @@ class Layout(Expressions):
                 continue
             name, equals, value = parts(child)
             out.append([self.doc(name), Pad(" " * (column - len(name))), " ", self.doc(equals), " ", self.doc(value)])
-        return Group([self.doc(opening), Nest([SOFT, out]), SOFT, self.doc(closing)], broken=self.first(arguments[0]).first)
+        return Group([self.doc(opening), Nest([SOFT, out]), SOFT, self.doc(closing)], broken=broken or self.first(arguments[0]).first)
 
     def _only_when(self, node: Node) -> Doc:
         """``when (…)`` in `rearm`."""
@@ -407,5 +423,5 @@ def _into_columns(run: list[Item]) -> None:
     cells = [item.cells for item in run if item.cells is not None]
     if run and len(cells) == len(run):
         for item, doc in zip(run, align(cells, run[0].gaps), strict=True):
-            item.doc = doc
+            item.doc = [doc, *item.tail]
 

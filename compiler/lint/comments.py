@@ -109,8 +109,9 @@ def _unused(suppressions: Sequence[Suppression], used: set[tuple[int, str]], loo
         idle = [code for code in each.codes if (each.span.start, code) not in used and code in looked_for]
         if not idle:
             continue
-        told = at(codes.UNUSED_SUPPRESSION, f"nothing is found here that {' or '.join(f'`{code}`' for code in idle)} would name", each.span, "silences nothing",
-                  help="take it out")
+        names = " and ".join(f"`{code}`" for code in idle)
+        told = at(codes.UNUSED_SUPPRESSION, f"{names} {'finds' if len(idle) == 1 else 'find'} nothing here", each.span, "silences nothing",
+                  help="take it out" if len(idle) == len(each.codes) else f"take {names} out of it")
         fix = Fix("take the comment out", True, (Edit(_with_line(each.span), ""),)) if len(idle) == len(each.codes) else None
         yield replaced(told, fix)
 

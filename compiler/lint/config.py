@@ -97,8 +97,9 @@ class _Reader:
         except tomllib.TOMLDecodeError as error:
             message = str(error)
             found = _WHERE.search(message)
-            line, column = (int(found[1]), int(found[2])) if found is not None and found[1] else (len(self.source.starts()), 1)
-            start = min(self.source.starts()[line - 1] + column - 1, len(self.source.text))
+            start = len(self.source.text)
+            if found is not None and found[1]:
+                start = min(self.source.starts()[int(found[1]) - 1] + int(found[2]) - 1, start)
             self._fail(f"this is not TOML: {_WHERE.sub('', message)[:1].lower()}{_WHERE.sub('', message)[1:]}", Span(self.source, start, start + 1))
 
     def table(self, value: object, name: str) -> dict[str, Any]:

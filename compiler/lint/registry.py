@@ -16,6 +16,8 @@ GROUPS: dict[str, str] = {
     "reading": "what a reader stumbles over",
     "comments": "what is wrong with comments to `caplex lint`",
 }
+# Those of `LINTS` and `COMMENTS` that come with a fix, where one is sure to be right; `offers` has the fixes for what `check` finds.
+MENDING = frozenset({"CAP720", "CAP721", "CAP743", "CAP747", "CAP748", "CAP749", "CAP750", "CAP751", "CAP752", "CAP760"})
 # Of what `check` finds: what concerns readers. All else that it warns of is risk.
 _READING = frozenset({codes_lint.ABOVE_WHOLE.id, codes_lint.SHARE_OF_SUM.id, "CAP209", "CAP224"})
 _ELSEWHERE = frozenset({"CAP935"})

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
+from caplex.compiler.diagnostics import catalogue
 from caplex.compiler.diagnostics.diagnostic import Code, Diagnostic, Level
 from caplex.compiler.lint.registry import ALL, GROUPS, codes
 
@@ -33,10 +34,12 @@ def unknown(word: str) -> str | None:
     """What is wrong with *word* as a selection; None if it is known."""
     if word in GROUPS or word == ALL or _codes(word):
         return None
-    names = [*GROUPS, ALL, *(name for code, _ in codes().values() for name in (code.id, code.name))]
-    near = get_close_matches(word, names, n=1) or get_close_matches(word.upper(), names, n=1) or get_close_matches(word.lower(), names, n=1)
-    if not near and word.upper().startswith("CAP") and word[3:].isdigit():
-        return f"`{word}` is no finding that can be chosen; `caplex explain {word}` may tell more"
+    if word.upper().startswith("CAP") and word[3:].isdigit():
+        if catalogue.lookup(word) is not None:
+            return f"`{word.upper()}` is an error, or another command's: it can be neither selected nor ignored"
+        return f"no lint has the number `{word.upper()}`; `docs/reference/lints.md` lists them"
+    names = [*GROUPS, ALL, *(code.name for code, _ in codes().values())]
+    near = get_close_matches(word.lower(), names, n=1)
     return f"no lint is named `{word}`" + (f"; did you mean `{near[0]}`?" if near else "; `docs/reference/lints.md` lists them")
 
 

@@ -54,7 +54,8 @@ class Occurrence:
 
 
 @cache
-def _facts() -> ast.Module:
+def language() -> ast.Module:
+    """The facts that the language declares, as a tree."""
     from importlib.resources import files
 
     from caplex.compiler.syntax.parser import parse
@@ -176,11 +177,11 @@ class Names:
         """Where a section (``account``) or a field (``account.equity``) is declared: by the policy, or by the language."""
         if self._declared is None:
             self._declared = {}
-            for module in (*(scope.module for scope in self.analysis.scopes()), _facts()):
+            for module in (*(scope.module for scope in self.analysis.scopes()), language()):
                 for item in module.items:
                     if isinstance(item, ast.InputRecord):
                         # What the language declares counts before what a policy adds to it.
-                        if module is _facts() or item.name.text not in _sections():
+                        if module is language() or item.name.text not in _sections():
                             self._declared.setdefault(item.name.text, (item.name.span, item))
                         for each in item.fields:
                             self._declared.setdefault(f"{item.name.text}.{each.name.text}", (each.name.span, each))
@@ -192,7 +193,7 @@ class Names:
 
 @cache
 def _sections() -> frozenset[str]:
-    return frozenset(item.name.text for item in _facts().items if isinstance(item, ast.InputRecord))
+    return frozenset(item.name.text for item in language().items if isinstance(item, ast.InputRecord))
 
 
 class _Walk:

@@ -1,6 +1,7 @@
 """The server: which request is answered by which function. Nothing is worked out here."""
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -20,6 +21,8 @@ from caplex.compiler.lsp.session import Session, log, one_line
 from caplex.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
+_LATER: Final = 3
+"""Seconds after the start in which the library is read: the first documents come first."""
 _REFUSED: Final = -32803  # RequestFailed
 _HEADER_FORMS: Final = {"region": lsp.FoldingRangeKind.Region, "comment": lsp.FoldingRangeKind.Comment, "imports": lsp.FoldingRangeKind.Imports}
 
@@ -103,9 +106,9 @@ def _guarded(server: Server, feature: str, handler: Callable[[Server, Any], Any]
 
 
 def _command(server: Server, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(uri: str, which: str | None = None) -> str:
+    async def run(uri: str, *which: str) -> str:
         try:
-            text: str = await act(server, uri, which)
+            text: str = await act(server, uri, *which)
         except acts.Impossible as impossible:
             text = str(impossible)
         except Exception as error:
@@ -134,6 +137,7 @@ def _initialize(server: Server, params: lsp.InitializeParams) -> None:
 async def _initialized(server: Server) -> None:
     session = server.session
     await session.run(session.warm)
+    asyncio.get_running_loop().call_later(_LATER, session.run_soon, session.read_library)
     capabilities = server.client_capabilities.workspace
     if capabilities is not None and capabilities.configuration:
         try:

@@ -147,13 +147,22 @@ class Session:
 
     def warm(self) -> None:
         """Read what every question needs, before the first is asked."""
-        from caplex.compiler.lsp import context, names, offers
+        from caplex.compiler.lsp import context
         from caplex.compiler.syntax.parser import front
 
         front()
         context.spot('rule EXP-010 "x" { deny when account.equity > 1 USD and ', 50)
-        names._facts()
+
+    def read_library(self) -> None:
+        """Read the packs, which are offered in a `use`."""
+        from caplex.compiler.lsp import names, offers
+
+        names.language()
         list(offers.packs(""))
+
+    def run_soon(self, work: Callable[[], None]) -> None:
+        """*work*, when nothing else is being checked; nobody waits for it."""
+        self._pool.submit(work)
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """``caplex.facts`` and ``caplex.settings``: files, relative to the first folder."""

@@ -1,11 +1,12 @@
 """What a name that nothing has was probably meant to be."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from caplex.compiler.diagnostics import codes_names as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.builtins import DERIVED
+from caplex.compiler.semantics.model import Binding, FieldBinding, LetBinding, MemberBinding, RowBinding, SettingBinding
 from caplex.compiler.semantics.report import at, guess, listing, near
 from caplex.compiler.semantics.symbols import Scope
 from caplex.compiler.syntax import ast
@@ -57,3 +58,19 @@ def shared(dimensions: frozenset[str], row: str | None) -> str:
     if not dimensions and row is not None:
         return "`score`, `floor` and `ceiling` are read for each name; this clause is read once for all of them"
     return f"it reads the state of the world{''.join(f', and for each name its {each}' for each in sorted(dimensions))}"
+
+
+def chooses_row(key: ast.Expr, bindings: Mapping[int, Binding]) -> bool:
+    """Whether *key* can say which row of a table is read: a text, or something that is one text for the whole decision."""
+    match bindings.get(key.id):
+        case LetBinding(value=value):
+            return chooses_row(value, bindings)
+        case FieldBinding() | SettingBinding() | MemberBinding():
+            return True
+        case _:
+            return isinstance(key, ast.Text)
+
+
+def of_row(key: ast.Expr, bindings: Mapping[int, Binding]) -> bool:
+    """Whether *key* is a field of the row that an aggregate is at."""
+    return isinstance(bindings.get(key.id), RowBinding)

@@ -229,8 +229,7 @@ class Resolver:
         first, rest = expr.steps[0], expr.steps[1:]
         if section is None:
             known = [name for name, spec in self.checked.schema.sections.items() if spec.shape == "row"]
-            return self.say(at(codes.UNKNOWN_FIELD, f"no table is named `{expr.name}`", expr.span, "unknown table",
-                               help=guess(expr.name, known)))
+            return self.say(at(codes.UNKNOWN_FIELD, f"no table is named `{expr.name}`", expr.span, "unknown table", help=guess(expr.name, known)))
         given = self.place.given and section.shape == "list" and (section.key is not None or "symbol" in section.fields)
         if not (section.shape == "row" or given) or not isinstance(first, ast.RowStep):
             return self.say(at(codes.NEEDS_KEY, f"`{expr.name}` has no rows to choose from", expr.span, "takes no key"))
@@ -243,14 +242,15 @@ class Resolver:
         found = section.fields.get(rest[0].name)
         if found is None:
             return self.say(meant.unknown_field(expr, (expr.name, rest[0].name), self.checked.schema, self.scope))
-        self.expect(first.key, units.PLAIN_TYPES.get(section.key or "symbol", units.TEXT),
-                    f"the key of `{section.name}`")
+        self.expect(first.key, units.PLAIN_TYPES.get(section.key or "symbol", units.TEXT), f"the key of `{section.name}`")
+        if not meant.chooses_row(first.key, self.checked.bindings):
+            return self.say(at(codes.NEEDS_KEY, f"the key of `{section.name}` is a text or a field, not something that is worked out", first.key.span,
+                               "differs from row to row" if meant.of_row(first.key, self.checked.bindings) else "worked out"))
         type_ = found.type
         if section.name == "fx" and isinstance(first.key, ast.Text):
             type_ = self._exchange_rate(first.key.value, type_)
         path = f"{section.name}[].{found.name}"
-        return self._use(expr, Fact(FieldBinding(section, found, first.key), type_, found.optional, path, "state"),
-                         absent=absent)
+        return self._use(expr, Fact(FieldBinding(section, found, first.key), type_, found.optional, path, "state"), absent=absent)
 
     def _exchange_rate(self, pair: str, type_: Type) -> Type:
         if len(pair) != 6:
@@ -343,8 +343,7 @@ class Resolver:
         scope, words = self.scope, [expr.name]
         for step in expr.steps:
             if not isinstance(step, ast.FieldStep):
-                return self.say(at(codes.NEEDS_KEY, f"`{'.'.join(words)}` is a module and has no rows", expr.span,
-                                   "takes no key"))
+                return self.say(at(codes.NEEDS_KEY, f"`{'.'.join(words)}` is a module and has no rows", expr.span, "takes no key"))
             words.append(step.name)
         while len(words) > 1 and words[0] in scope.imports:
             scope.used.add(words[0])

@@ -82,6 +82,28 @@ def _code(code: Code) -> str:
     return "\n\n".join(parts)
 
 
+def lints() -> str:
+    # By name, as the commands below: the lints stand above the tools.
+    registry = import_module("caplex.compiler.lint.registry")
+    fixes = import_module("caplex.compiler.lint.offers").OFFERS
+    told_by_check = registry.checked_by_check()
+    parts = []
+    for group, meaning in registry.GROUPS.items():
+        rows = [
+            (f"[{number}](diagnostics.md#{number.lower()})", f"`{code.name}`", code.level.value, code.title,
+             "yes" if number in told_by_check else "", "yes" if number in fixes or number in registry.MENDING else "")
+            for number, (code, own) in registry.codes().items() if own == group
+        ]
+        parts += [f"## {group}", f"{meaning[0].upper()}{meaning[1:]}.", table(("code", "name", "level", "what", "`check` tells it too", "fix"), rows)]
+    return page(
+        "Lints",
+        "What `caplex lint` looks for beside errors, by group: the words that `--select`, `--ignore`, `caplex.toml` and comments take.\n"
+        "Each leads to its page: why, what to avoid, what to prefer. How to use them: [lint a policy](../howto/lint-a-policy.md).",
+        *parts,
+        "`past-its-date` is looked for where `--as-of` gives a day.",
+    )
+
+
 # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────
 
 def facts() -> str:
@@ -358,7 +380,7 @@ def packs() -> str:
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
-    "diagnostics.md": diagnostics, "facts.md": facts, "builtins.md": builtin_words, "commands.md": commands, "reasons.md": reasons,
+    "diagnostics.md": diagnostics, "lints.md": lints, "facts.md": facts, "builtins.md": builtin_words, "commands.md": commands, "reasons.md": reasons,
     "events.md": events, "outcomes.md": outcomes, "packs.md": packs,
 }
 

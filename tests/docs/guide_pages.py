@@ -22,7 +22,7 @@ from caplex.compiler.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.M | re.S)
-FILES = ("cap", "json", "jsonl", "yaml", "python", "sh")
+FILES = ("cap", "json", "jsonl", "toml", "yaml", "python", "sh")
 WRITE = "CAPLEX_WRITE_PAGES"
 # What is another thing in each version or on each day, and what a page shows of it.
 VARIES = ((re.compile(r"sha256 [0-9a-f]{6}…"), "sha256 …"), (re.compile(r"\bin \d+\.\d+s\b"), "in …s"))

@@ -73,7 +73,7 @@ test "a large one is denied" {
 LIMITS = """## Limits that desks share.
 setting gross_limit : ratio = 1x within 0x..2x lower is safer "Gross exposure"
 
-limit EXP-500 "Floor" { after.portfolio.gross at most gross_limit of account.equity else deny }
+limit EXP-500 "Shared gross" { after.portfolio.gross at most gross_limit of account.equity else deny }
 """
 
 

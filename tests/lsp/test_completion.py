@@ -49,7 +49,7 @@ def offered(desk, typed: str, after: str = "") -> dict[str, completion.Offer]:
     ("use stdlib.", ["loss", "order_sanity"], ["stdlib.loss"]),
     ("use stdlib.loss as loss (", ["daily_stop", "max_drawdown"], ["max_position"]),
     ("use stdlib.loss as loss (daily_stop = 1%, ", ["max_drawdown"], ["daily_stop"]),
-    ("setting x : ", ["money", "ratio", "duration", "symbol", "one", "set"], ["account"]),
+    ("setting x : ", ["money", "ratio", "duration", "symbol", "one", "set"], ["market"]),
     ("throttle EXP-040 { deny beyond 10 ", ["orders", "fills"], ["account"]),
     ("cooldown EXP-040 { deny during 5min after last ", ["fill", "order"], ["orders"]),
     ("setting x : ratio = 1% { tighten for ", ["symbol", "strategy"], ["account.equity"]),
