@@ -21,9 +21,10 @@ _HEADER = re.compile(r"^\s*policy\b", re.MULTILINE)
 
 @click.command("check")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completes("policies"))
+@click.option("--expand", is_flag=True, help="Print the policy with all that its imports bring written out.")
 @settings_options
 @output_format("text", "json", "github")
-def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
+def check_command(paths: tuple[str, ...], expand: bool, outside: Outside, format: str) -> int:
     """Parse, resolve and type-check policies; write nothing.
 
     A folder stands for every *.cap in it that .gitignore does not leave out. A module, which has no header, is checked by itself.
@@ -33,6 +34,7 @@ def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
     caplex check .
     caplex check desk.cap --format github
     caplex check desk.cap --set max_position=6%
+    caplex check desk.cap --expand
 
     With `--settings` or `--set`, the policies are checked as those settings make them, and the values that come of it are
     printed with where each is from.
@@ -51,15 +53,18 @@ def check_command(paths: tuple[str, ...], outside: Outside, format: str) -> int:
     found = caplex.check(*files, settings=settings, mode=outside.mode)
     broken = any(diagnostic.is_error for diagnostic in found)
     resolved = [] if settings is None or broken else _resolved(files, settings, outside)
+    written = [] if broken or not expand else _expanded(files, settings, outside)
     unread = any(diagnostic.span is None and diagnostic.code.id in UNREAD for diagnostic in found)
     if format == "json":
-        output.say_json(formats.document(found) | ({"policies": resolved} if resolved else {}))
+        output.say_json(formats.document(found) | ({"policies": resolved} if resolved else {}) | ({"expanded": written} if written else {}))
     elif format == "github":
         if found:
             output.say(formats.github(found))
     else:
         output.show(found, sys.stdout)
         _tell(resolved, found=bool(found))
+        for each in written:
+            output.say(("\n" if found or resolved else "") + each["text"].rstrip())
         policies = _counted(files)
         sys.stdout.flush()
         output.tell(("\n" if found else "") + f"{policies} checked: {summary(found)}")
@@ -90,6 +95,15 @@ def _resolved(files: Sequence[Path], settings: Mapping[str, Any], outside: Outsi
     from caplex.compiler.tools.resolved import document
 
     return [document(caplex.load(file, settings=settings, mode=outside.mode), str(file)) for file in files if not _is_module(file)]
+
+
+def _expanded(files: Sequence[Path], settings: Mapping[str, Any] | None, outside: Outside) -> list[dict[str, Any]]:
+    """Each policy written out; modules and files of tests have nothing of their own in force."""
+    from caplex.compiler import driver
+    from caplex.compiler.tools.expanded import expand
+
+    checked = [(file, driver.check_path(file, settings=settings or {}, mode=outside.mode)[0]) for file in files if not _is_module(file)]
+    return [{"file": str(file), "text": expand(module)} for file, module in checked if module is not None]
 
 
 def _tell(resolved: Sequence[dict[str, Any]], *, found: bool) -> None:

@@ -97,11 +97,12 @@ def flat_width(doc: Doc) -> int | None:
 
 @dataclass(slots=True)
 class Row:
-    """A printed line: its code, the comment behind it, the column that the author gave that, the block it is in."""
+    """A printed line: its code, the comment behind it, the column that the author gave that and the space before it, the block it is in."""
 
     code: str
     comments: list[str] = field(default_factory=list)
     column: int = 0
+    space: int = 0
     block: int = 0
     own: int = -1
     """Where a comment with a line of its own begins; -1 for code."""
@@ -198,7 +199,7 @@ class Printer:
                 self.rows += [row, *(Row(" " * len(code) + comment) for comment in self._behind.behind[1:])]
                 row = self.rows.pop()
             elif self._behind is not None:
-                row.comments, row.column, row.block = self._behind.behind, self._behind.column, self._block
+                row.comments, row.column, row.space, row.block = self._behind.behind, self._behind.column, self._behind.space, self._block
             self.rows.append(row)
         self._parts = []
         self._column = 0
@@ -284,11 +285,10 @@ def _comment_columns(rows: list[Row]) -> dict[int, int]:
 def _aligned(rows: list[Row], numbers: list[int]) -> Iterable[tuple[int, int]]:
     least = max(len(rows[number].code) for number in numbers) + 2
     shortest = min(len(rows[number].code) for number in numbers) + 2
-    given = {rows[number].column for number in numbers}
-    # If the author has set them all into one column, and it is still free, it stays.
-    column = given.pop() if len(given) == 1 else least
-    if not least <= column <= least + FURTHEST:
-        column = least
+    column = least
+    space = min(rows[number].space for number in numbers)
+    if len({rows[number].column for number in numbers}) == 1 and 2 < space <= FURTHEST:
+        column += space - 2  # the author has set them all into one column
     if column == least and least - shortest > FURTHEST:
         return [(number, _apart(rows, [number], len(rows[number].code) + 2)) for number in numbers]
     return [(number, _apart(rows, numbers, column)) for number in numbers]

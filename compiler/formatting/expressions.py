@@ -100,7 +100,7 @@ class Expressions:
             here = left
         out: list[Doc] = [[LINE, self.doc(operator), " ", self.doc(right)] for operator, right in reversed(operands)]
         # A tighter chain in front goes further in, or its lines would read as this one's.
-        return Group([self.doc(here) if _sort(here) is None else Nest(self.doc(here), by + 2), Nest(out, by)])
+        return Group([self.doc(here) if _sort(here) is None else Nest(self.doc(here), by), Nest(out, by)])
 
     def bracketed(self, node: Node) -> Doc:
         """*node* inside brackets, which indent it already."""

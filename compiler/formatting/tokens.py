@@ -36,6 +36,7 @@ class Tok:
         blank: An empty line stands directly above it (and below the last of *above*, if there are any).
         first: It is the first on its line.
         column: Where the comment behind it began, from 0.
+        space: How much space stood before that.
         starts: A line of the layout begins with it; then empty lines around its comments are kept.
         close: The comment behind it stands directly behind it: a space would turn the sign of a number into an operator.
     """
@@ -46,6 +47,7 @@ class Tok:
     blank: bool = False
     first: bool = False
     column: int = 0
+    space: int = 0
     starts: bool = False
     close: bool = False
 
@@ -105,6 +107,12 @@ def leaves(node: Any) -> Iterator[Token]:
 
 def _between(text: str, start: int, end: int, before: Tok | None, after: Tok) -> None:
     """Gives the comments in ``text[start:end]`` to the token before or to the one after."""
+    gap = text[start:end]
+    if "#" not in gap:
+        assert not gap or gap.isspace(), "only white space may stand between tokens and comments"
+        ends = gap.count("\n")
+        after.blank, after.first = ends > 1, ends > 0 or before is None
+        return
     at = start
     follows = before is not None  # whether what comes next may stand behind a token on its line
     continues = False
@@ -115,7 +123,7 @@ def _between(text: str, start: int, end: int, before: Tok | None, after: Tok) ->
         if follows and ends == 0:
             assert before is not None
             before.behind.append(said)
-            before.column = column
+            before.column, before.space = column, match.start() - start
             continues = True
         elif continues and ends == 1 and before is not None and column == before.column and not said.startswith("##"):
             before.behind.append(said)

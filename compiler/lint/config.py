@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from caplex.compiler.diagnostics.codes_reading import BAD_CONFIGURATION
 from caplex.compiler.diagnostics.diagnostic import Level
-from caplex.compiler.lint.selecting import ALL, code_of, unknown
+from caplex.compiler.lint.registry import ALL
+from caplex.compiler.lint.selecting import code_of, unknown
 from caplex.compiler.semantics.report import at
 from caplex.compiler.source import Source, Span
 from caplex.runtime.errors import PolicyError

@@ -44,8 +44,8 @@ def _inside(span: Span, rule: RuleInfo) -> bool:
 
 
 def _one_side(subject: Subject, rule: RuleInfo) -> bool:
-    """Its guard asks for the side: then it is one of two."""
-    return not isinstance(rule.node, ast.KillSwitch) and bool({"intent.side"} & subject.context.reads(rule.node.when))
+    """It asks for the side of the order: then it is one of two."""
+    return any("intent.side" in subject.context.reads(root) for root in roots(rule.node))
 
 
 def _signed(subject: Subject, expr: ast.Expr) -> ast.Read | None:
@@ -67,8 +67,8 @@ def _bounds_shorts(subject: Subject, rule: RuleInfo) -> bool:
             reads = context.reads(part)
             if isinstance(part, ast.Call) and part.function.text == "abs" and reads & SIGNED:
                 return True
-            negated = isinstance(part, ast.Negate) or (isinstance(part, ast.Arithmetic) and part.operator == "-")
-            if negated and context.reads(part.operand if isinstance(part, ast.Negate) else part.right) & SIGNED:
+            negated = part.operand if isinstance(part, ast.Negate) else part.right if isinstance(part, ast.Arithmetic) and part.operator == "-" else None
+            if context.reads(negated) & SIGNED:
                 return True
     if demand is None:
         return False
@@ -87,7 +87,7 @@ def order_not_counted(subject: Subject) -> Iterator[Diagnostic]:
             paths = subject.context.reads(part) & HELD if isinstance(part, ast.Read) and part is subject.context.seen_through(part) else frozenset()
             for path in sorted(paths):
                 wanted = "after." + path.removeprefix("committed.")
-                if wanted in counted or not part.span.text.endswith(path):
+                if wanted in counted or not part.span.text.strip("() ").endswith(path):
                     continue
                 yield replaced(
                     at(codes.ORDER_NOT_COUNTED, f"`{rule.id}` does not count the order that it judges", part.span, "as it is before the order",

@@ -8,7 +8,7 @@ from caplex.compiler.diagnostics import codes_reading as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic, Edit, Fix
 from caplex.compiler.lint.mending import replaced
 from caplex.compiler.lint.model import Lint, Subject, lint, parts
-from caplex.compiler.semantics.model import LetBinding
+from caplex.compiler.semantics.model import LetBinding, SettingInfo
 from caplex.compiler.semantics.report import at
 from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
@@ -87,7 +87,7 @@ def _value(part: ast.Expr) -> tuple[str, Fraction] | None:
 @lint(codes.HAS_A_SETTING, "reading")
 def has_a_setting(subject: Subject) -> Iterator[Diagnostic]:
     """An amount of money or of units in a rule that is the value of a setting. Shares coincide too often to say so of them."""
-    settings = {}
+    settings: dict[tuple[str, Fraction], tuple[str, SettingInfo]] = {}
     for name, info in subject.checked.settings.items():
         if info.node.span.source is subject.source and isinstance(info.node.value, Literal) and (key := _value(info.node.value)) is not None:
             settings.setdefault(key, (name, info))

@@ -81,7 +81,8 @@ def _apart(found: Sequence[Diagnostic], text: str) -> list[Diagnostic]:
     for each in sorted(found, key=lambda each: each.sort_key()):
         assert each.fix is not None
         spans = [(edit.span.start, edit.span.end) for edit in each.fix.edits]
-        if all(end <= len(text) for _, end in spans) and not any(start < high and low < end or start == low for start, end in spans for low, high in taken):
+        clash = any((start < high and low < end) or start == low for start, end in spans for low, high in taken)
+        if not clash and all(end <= len(text) for _, end in spans):
             taken += spans
             out.append(each)
     return out

@@ -8,6 +8,7 @@ from typing import Literal
 from caplex.compiler.diagnostics.diagnostic import Code, Diagnostic
 from caplex.compiler.semantics.coherence.context import Comparison, Context, denies
 from caplex.compiler.semantics.model import CheckedModule, RuleInfo
+from caplex.compiler.semantics.shape import FLIPPED
 from caplex.compiler.source import Source
 from caplex.compiler.syntax import ast
 
@@ -48,15 +49,30 @@ class Subject:
         return (rule for rule in self.context.rules() if rule.monitor is None and denies(rule.node))
 
     def demands(self) -> Iterator[tuple[RuleInfo, Comparison]]:
-        """Of this file: rules that are one comparison and take something away, with what must hold."""
+        """Of this file: rules that take something away, with each comparison that must hold, or be part of what must."""
         for rule in self.rules():
+            if rule.monitor is not None or not denies(rule.node):
+                continue
             demand = self.context.demand(rule.node)
-            if demand is not None and rule.monitor is None and denies(rule.node):
+            if demand is not None:
                 yield rule, demand
+            elif isinstance(rule.node, ast.Rule):
+                wanted = isinstance(rule.node.effect, ast.Require)
+                for part in _leaves(self.context.seen_through(rule.node.effect.condition), self.context):
+                    yield rule, Comparison(part.left, part.operator if wanted else FLIPPED[part.operator], part.right)
 
     def items(self) -> Iterator[ast.Item]:
         """What stands in the file, tests left out."""
         return (item for item in self.module.items if not isinstance(item, ast.Test | ast.Property))
+
+
+def _leaves(expr: ast.Expr, context: Context) -> Iterator[ast.Compare]:
+    """The comparisons that `and` and `or` join."""
+    if isinstance(expr, ast.Logic):
+        yield from _leaves(context.seen_through(expr.left), context)
+        yield from _leaves(context.seen_through(expr.right), context)
+    elif isinstance(expr, ast.Compare):
+        yield expr
 
 
 Run = Callable[[Subject], Iterable[Diagnostic]]

@@ -16,16 +16,15 @@ from caplex.compiler.lint.model import Subject
 from caplex.compiler.lint.offers import offered
 from caplex.compiler.lint.registry import LINTS, codes
 from caplex.compiler.lint.selecting import Choice
-from caplex.compiler.semantics import symbols
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.coherence import past
 from caplex.compiler.semantics.coherence.context import Context
+from caplex.compiler.semantics.neutral import of_header, stands_alone, under_neutral
 from caplex.compiler.semantics.stages import day_start
 from caplex.compiler.source import Source
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
-from caplex.compiler.testing.collect import neutral_header
 from caplex.compiler.tools.folders import policies_in
 
 RANK = {Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
@@ -102,7 +101,7 @@ def lint_files(paths: Sequence[Path], asked: Asked) -> list[File]:
     return files
 
 
-def lint_source(source: Source, path: Path, asked: Asked = Asked()) -> File:  # noqa: B008 - frozen
+def lint_source(source: Source, path: Path, asked: Asked) -> File:
     """What is found in *source*, as if it stood in *path*: for an editor, whose text is not on disk yet."""
     return _Linter(path, asked).of(source)
 
@@ -166,11 +165,12 @@ class _Linter:
         if module is None:
             return problems, _line
         identity = str(self.path.resolve())
-        entry = module if module.header is not None else replace(module, header=_header(module, self.path, identity, ids))
-        checked, told = analyse(entry, load=driver.Files(ids, identity, self.path.parent), identity=identity)
-        assert entry.header is not None
-        neutral = entry.header.span.source if module.header is None else None
-        found = [*problems, *(each for each in told if neutral is None or not _of_header(each, neutral))]
+        folder, entry = self.path.parent, module
+        if stands_alone(module):
+            entry = under_neutral(module, driver.Files(count(10**9), identity, folder), identity, self.path.stem, ids, own_currency=True)
+        checked, told = analyse(entry, load=driver.Files(ids, identity, folder), identity=identity)
+        # That a switch of a module trips by hand alone is its author's choice, as it is when imported.
+        found = [*problems, *(each for each in told if not of_header(each) and not (entry is not module and each.code is BY_HAND_ONLY))]
         if checked is None:
             return found, _line
         subject = Subject(Context(checked), module)
@@ -180,11 +180,6 @@ class _Linter:
         found += [each for lint in LINTS if self.choice.wants(lint.code) for each in lint.run(subject)]
         uses = {checked.modules[alias].span.source.name: use for alias, use in _uses(module) if alias in checked.modules}
         return found, lambda each: _line(each, uses)
-
-
-def _of_header(found: Diagnostic, neutral: Source) -> bool:
-    """About the header that a module was given; that a switch trips by hand alone is its author's choice, as it is when imported."""
-    return found.code is BY_HAND_ONLY or (found.span is not None and found.span.source is neutral)
 
 
 def _line(found: Diagnostic, uses: dict[str, ast.Use] | None = None) -> int:
@@ -200,12 +195,3 @@ def _uses(module: ast.Module) -> Iterator[tuple[str, ast.Use]]:
         if isinstance(item, ast.Use):
             last = item.target[-1] if not isinstance(item.target, str) else Path(item.target).stem
             yield (item.alias.text if item.alias is not None else last), item
-
-
-def _header(module: ast.Module, path: Path, identity: str, ids: Iterator[int]) -> ast.Header:
-    """A header for a module that has none, with the families of it and of what it imports."""
-    scope, _ = symbols.collect(module, driver.Files(count(10**9), identity, path.parent), identity)
-    text = neutral_header(item for each in scope.walk() for item in each.module.items)
-    found, problems = parse(Source("the neutral header", text), ids=ids)
-    assert found is not None and found.header is not None, problems
-    return found.header

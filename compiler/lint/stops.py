@@ -68,8 +68,7 @@ def fresh_budget(subject: Subject) -> Iterator[Diagnostic]:
         if claimed is None or any(_counts_all(subject, node, other) for other in subject.all_rules()):
             continue
         yield at(codes.FRESH_BUDGET, f"a misspelt strategy has a fresh budget under `{rule.id}`", claimed.span, "a claim of whoever asks",
-                 help="hold it against a list: `require intent.strategy in […]`; or let the host vouch for it: `input intent { strategy : strategy attested }`; "
-                 "or count all of them in another rule")
+                 help="hold it against a list, `require intent.strategy in […]`, or count all strategies together in another rule")
 
 
 def _lists_strategies(subject: Subject, rule: RuleInfo) -> bool:

@@ -163,7 +163,7 @@ def mixed_units(subject: Subject) -> Iterator[Diagnostic]:
                 shared |= {binding.name} if isinstance(binding, SettingBinding) else set()
             if isinstance(part, ast.Percent) and percent is None:
                 percent = part
-            bare += [each for each in _shares(subject, part) if each not in bare]
+            bare += _shares(subject, part)
     for name, info in subject.checked.settings.items():
         if info.node.span.source is subject.source and name in shared:
             bare += [value for value in (info.node.value, *(override.node.value for override in info.overrides)) if _is_share(subject, value)]  # type: ignore[misc]

@@ -16,7 +16,7 @@ from caplex.runtime.schema import Schema
 
 @dataclass(slots=True, eq=False)
 class Analysis:
-    """What one check of a file understood. Made by `analysis.analysed`; nothing in it changes afterwards.
+    """What one check of a file understood. Made by `analysis.analysed`; afterwards only lints are added to its findings.
 
     Attributes:
         path: Of the file.

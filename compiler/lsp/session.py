@@ -12,13 +12,19 @@ from urllib.parse import unquote, urlsplit
 
 from pygls import uris
 
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.lsp.analysis import Superseded
 from caplex.compiler.lsp.document import Analysis, Document
 from caplex.compiler.lsp.names import Names
-from caplex.compiler.lsp.workspace import Workspace
+from caplex.compiler.lsp.workspace import Workspace, in_library
+from caplex.compiler.semantics.analyse import ordered
 
 DEBOUNCE: Final = 0.1
 """Seconds without a key after which a check begins."""
+IDLE: Final = 1.0
+"""Seconds without a key after which lints are looked for: they cost a second check."""
+MOST_LINTED: Final = 100_000
+"""Characters of a file above which lints are looked for only when it is opened and saved."""
 
 
 class Session:
@@ -39,6 +45,7 @@ class Session:
         self._names: dict[Path, tuple[Analysis, Names]] = {}
         self._waiting: dict[Path, asyncio.TimerHandle] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="lint")
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +132,26 @@ class Session:
                 if other.latest is not None and not _read(other.latest, path, text):
                     self._start(other.path)
             await self._measure(document, analysis)
+            await self._lint(document, analysis, mark)
+
+    async def _lint(self, document: Document, analysis: Analysis, mark: int) -> None:
+        """Look for lints, if the text is a policy and stays as it is."""
+        if not analysis.sound or analysis.header is None or in_library(document.path):
+            return
+        if mark:
+            if len(analysis.source.text) > MOST_LINTED:
+                return
+            await asyncio.sleep(IDLE)
+        if document.mark != mark or document.latest is not analysis:
+            return
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._slow, linted, analysis)
+        except Exception as error:
+            self.tell(one_line("lint", error))
+            return
+        if found and document.mark == mark and document.latest is analysis and self.workspace.get(document.path) is document:
+            analysis.diagnostics = tuple(ordered([*analysis.diagnostics, *found]))
+            self.publish(document)
 
     async def _measure(self, document: Document, analysis: Analysis) -> None:
         """Headroom on the attached facts; only a policy has some."""
@@ -176,6 +203,19 @@ class Session:
         path = Path(name).expanduser()
         folder = self.workspace.folders[0] if self.workspace.folders else Path()
         return path if path.is_absolute() else folder / path
+
+
+def linted(analysis: Analysis) -> list[Diagnostic]:
+    """What `caplex lint` would add to what the check found; none if its configuration cannot be used."""
+    from caplex.compiler.lint.run import Asked, lint_source
+    from caplex.runtime.errors import PolicyError
+
+    try:
+        file = lint_source(analysis.source, analysis.path, Asked())
+    except PolicyError:
+        return []
+    known = {found.sort_key() for found in analysis.diagnostics}
+    return [found for found in file.found if found.span is not None and found.span.source is analysis.source and found.sort_key() not in known]
 
 
 def _read(analysis: Analysis, path: Path, text: str) -> bool:

@@ -81,7 +81,7 @@ def variants_of(module: ast.Module, path: Path, *, settings: Mapping[str, Any] |
         checked, policy, problems = compiled(module, path, settings={**(settings or {}), **given}, mode=mode)
         if checked is None or policy is None:
             first = next(each for each in problems if each.is_error)
-            raise RefusedSetting(first.message + (f"; {first.help}" if first.help else ""))
+            raise RefusedSetting(f"{first.message}: settings that a test gives move as from outside")
         return checked, policy
 
     return Variants(compile)

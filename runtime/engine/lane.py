@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.bind import ZERO
 from caplex.runtime.canonical import fixed, to_decimal
-from caplex.runtime.engine import unwritten
+from caplex.runtime.engine import alike, unwritten
 from caplex.runtime.engine.heard import PlainIntent, stamped
 from caplex.runtime.engine.ledger import NOTHING
 from caplex.runtime.engine.lines import Line
@@ -112,6 +112,7 @@ class Lane:
     def __init__(self, plan: Plan, desk: Desk) -> None:
         self.plan, self.desk = plan, desk
         self._kinds: dict[Kind, Kinds] = {}
+        self._elders: dict[Kind, Kinds] | None = {} if alike.shares(plan) else None  # of kinds that differ in the symbol alone, the last that was prepared at length
         self._sizes: dict[tuple[str, str], tuple[Size, Decimal, str] | None] = {}
         self._sheets: dict[str, Sheet] = {}
         self._moment = Moment()
@@ -158,6 +159,8 @@ class Lane:
         if known is None:
             if len(self._kinds) >= _MOST_KINDS:
                 self._kinds.clear()
+                if self._elders:
+                    self._elders.clear()
             known = self._kinds[kind] = Kinds()
         if known.hopeless or known.pause or any(latch.tripped for latch in machine.state.latches.values()):
             known.pause -= known.pause > 0
@@ -172,7 +175,7 @@ class Lane:
                 return None
             limit = priced[0]
         try:
-            found = self._prepared(machine, known, event, account, now)
+            found = self._prepared(machine, kind, known, event, account, now)
             moment = self._look(machine.state, found, account, now, size[0], limit)
             leg = self._judge(found, moment)
         except (Odd, Unusable):
@@ -181,15 +184,20 @@ class Lane:
             return None
         return self._approve(machine, event, known.line, found, moment, size, leg)
 
-    def _prepared(self, machine: Machine, known: Kinds, event: PlainIntent, account: str, now: int) -> Prepared:
+    def _prepared(self, machine: Machine, kind: Kind, known: Kinds, event: PlainIntent, account: str, now: int) -> Prepared:
         """The kind as it is prepared on the present state. Raises Odd."""
         found, state = known.prepared, machine.state
-        if found is not None and found.begin <= now <= found.end and all(a is b for a, b in zip(found.tables, tables(state), strict=True)):
-            symbol = found.symbol
-            details = state.details.get(symbol)
-            if (next(iter(details.values()), None) if details else None) is found.details and (
-                    found.quote is None or next(iter(state.quotes.get(symbol, {"": None}).values()), None) is found.quote):
-                return found
+        if found is not None and _holds(found, state, now):
+            return found
+        symbol, family = event.data.get("symbol"), ()
+        if self._elders is not None and symbol is not None:
+            family = tuple(each for each in kind if each != ("symbol", symbol))
+            elder = self._elders.get(family)
+            if elder is not None and elder is not known and elder.line is not None and elder.prepared is not None and _holds(elder.prepared, state, now):
+                found = alike.derive(self.plan, self.desk, elder.prepared, state, account, symbol, now)
+                if found is not None:
+                    known.prepared, known.line = found, elder.line
+                    return found
         intent = machine.named(event.data)
         if intent["account"] != event.data["account"]:
             known.hopeless = True
@@ -214,6 +222,8 @@ class Lane:
             known.hopeless = True
             raise Odd
         known.prepared, known.failed, known.pause = found, 0, 0
+        if self._elders is not None and found.symbol == symbol:
+            self._elders[family] = known
         return found
 
     def _look(self, state: State, found: Prepared, account: str, now: int, size: Size, limit: Size | None) -> Moment:
@@ -362,6 +372,15 @@ class Lane:
         if line is None:
             known.hopeless = True
         known.line = line
+
+
+def _holds(found: Prepared, state: State, now: int) -> bool:
+    """Are the rows that *found* was read of there still, and not too old?"""
+    if not (found.begin <= now <= found.end and all(a is b for a, b in zip(found.tables, tables(state), strict=True))):
+        return False
+    details = state.details.get(found.symbol)
+    return (next(iter(details.values()), None) if details else None) is found.details and (
+        found.quote is None or next(iter(state.quotes.get(found.symbol, {"": None}).values()), None) is found.quote)
 
 
 def grains_of(value: Fraction) -> int:

@@ -15,7 +15,7 @@ from caplex.runtime.journal.record import encode
 from caplex.runtime.policy import Policy
 from caplex.runtime.ruling import Ruling
 
-_TEXTS: Final = ("at", "closing", "decision_id", "facts_hash", "intent_id", "opening", "quantity", "requested", "valid_until")
+_TEXTS: Final = ("at", "closing", "decision_id", "facts_hash", "intent_id", "opening", "quantity", "requested", "symbol", "valid_until")
 _HOLE: Final = re.compile(r'"\\u0000([a-z_.]+)"')
 _BARE: Final = frozenset({"intent", "seq"})
 _LISTS: Final = ("reasons", "warnings", "monitored", "violated", "emitted", "shadows", "obligations", "tripped", "errors")
@@ -39,7 +39,7 @@ class Line:
         if not isinstance(order, dict) or not isinstance(reservation, dict) or any(told[name] for name in _LISTS) or "late" in told:
             return None
         holes = {**told, **{name: "\0" + name for name in (*_TEXTS, "intent", "seq")}}
-        holes["order"] = {**order, "client_order_id": "\0intent_id", "quantity": "\0quantity"}
+        holes["order"] = {**order, "client_order_id": "\0intent_id", "quantity": "\0quantity", "symbol": "\0symbol"}
         if "limit_price" in order:
             holes["order"]["limit_price"] = "\0limit"
         holes["reservation"] = {**reservation, "id": "\0reservation", "expires_at": "\0valid_until", "quantity": "\0quantity", "notional": "\0notional"}
@@ -60,13 +60,14 @@ class Line:
     ) -> tuple[dict[str, Any], str]:
         """The document and its text. Nothing in the document is shared with another."""
         name, told, sent = event.id, dict(self._told), dict(self._sent)
-        sent["client_order_id"], sent["quantity"] = name, quantity
+        sent["client_order_id"], sent["quantity"], sent["symbol"] = name, quantity, event.data["symbol"]
         if limit:
             sent["limit_price"] = limit
         intent = dict(event.data)
         del intent["type"]
         told["at"], told["valid_until"], told["decision_id"], told["facts_hash"], told["intent_id"] = at, lapse, decision_id, chain, name
         told["quantity"] = told["requested"] = quantity
+        told["symbol"] = sent["symbol"]
         told["closing"], told["opening"], told["seq"], told["intent"], told["order"] = closing, opening, seq, intent, sent
         told["reservation"] = {**self._reservation, "id": reservation, "quantity": quantity, "notional": notional, "expires_at": lapse}
         told["policy"] = dict(self._policy)
@@ -75,5 +76,5 @@ class Line:
         text = self._form % {
             "at": at, "closing": closing, "decision_id": decision_id, "facts_hash": chain, "intent": event.content, "intent_id": name, "limit": limit,
             "notional": notional, "opening": opening, "quantity": quantity, "requested": quantity, "reservation": reservation, "seq": seq,
-            "valid_until": lapse}
+            "symbol": sent["symbol"], "valid_until": lapse}
         return told, text

@@ -173,7 +173,7 @@ def prepare(plan: Plan, desk: Desk, bound: LiveBound, state: State, now: int) ->
     found = Prepared(bound, book.side == "buy", bound.action, claims["symbol"], claims["venue"], claims["position_side"], list(bound.ints),
                      tables(state), quote, details, begin, end, lot, grid.most, grid.least_quantity or ZERO, grid.least_notional,
                      hedged=bound.action == "open" and claims["position_side"] in ("long", "short"))
-    _Slots(plan, desk, found, now).sort()
+    Slots(plan, desk, found, now).sort()
     return found
 
 
@@ -201,7 +201,7 @@ def _span(plan: Plan, world: LiveWorld, symbol: str, now: int) -> tuple[int, int
     return begin, end, next(iter(quotes.values())), next(iter(details.values()), None)
 
 
-class _Slots:
+class Slots:
     """Sorts the slots of a plan into settled ones and such as are told for each intent."""
 
     def __init__(self, plan: Plan, desk: Desk, found: Prepared, now: int) -> None:

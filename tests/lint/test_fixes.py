@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from caplex.compiler import driver, loading
-from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.diagnostics.codes_reading import IDLE_PARENTHESES, UNUSED_LET
+from caplex.compiler.diagnostics.codes_syntax import RESERVED_WORD
+from caplex.compiler.diagnostics.diagnostic import Diagnostic, Edit, Fix
 from caplex.compiler.lint.mending import edited, mend
 from caplex.compiler.lint.offers import OFFERS
 from caplex.compiler.lint.registry import MENDING
 from caplex.compiler.lint.run import Asked, lint_source, mend_file
-from caplex.compiler.source import Source
+from caplex.compiler.source import Source, Span
 from tests.lint.conftest import HEADER
 from tests.lint.test_seeds import SEEDS, planted
 
@@ -136,11 +138,6 @@ def test_edits_that_overlap_come_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_a_fix_that_breaks_the_policy_is_left_out() -> None:
-    from caplex.compiler.diagnostics.codes_reading import IDLE_PARENTHESES, UNUSED_LET
-    from caplex.compiler.diagnostics.diagnostic import Edit, Fix
-    from caplex.compiler.diagnostics.codes_syntax import RESERVED_WORD
-    from caplex.compiler.source import Span
-
     def look(source: Source) -> list[Diagnostic]:
         found = []
         for code, word, becomes in ((IDLE_PARENTHESES, "good", "better"), (UNUSED_LET, "fine", "broken")):
@@ -158,9 +155,6 @@ def test_a_fix_that_breaks_the_policy_is_left_out() -> None:
 
 
 def test_edits_are_applied_from_the_end() -> None:
-    from caplex.compiler.diagnostics.diagnostic import Edit
-    from caplex.compiler.source import Span
-
     source = Source("p", "abcdef")
     assert edited("abcdef", [Edit(Span(source, 1, 2), "XX"), Edit(Span(source, 4, 5), ""), Edit(Span(source, 6, 6), "!")]) == "aXXcdf!"
 

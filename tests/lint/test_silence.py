@@ -23,6 +23,7 @@ QUIET = {
     "a floor under shorts": "limit EXP-010 \"Long\" { after.position.quantity at most 50 units else reduce }\n"
                             "limit EXP-020 \"Short\" { after.position.quantity at least -50 units else reduce }",
     "one side each": "limit EXP-010 \"Long\" { when intent.side == buy, after.position.notional at most 5_000 USD else reduce }",
+    "the side stands in the condition": 'rule EXP-010 "Long" code LONG { deny when intent.side == buy and after.position.notional > 5_000 USD }',
     "held before and after": "limit EXP-010 \"Held\" { portfolio.gross at most 5_000 USD else deny }\n"
                              "limit EXP-020 \"Then\" { after.portfolio.gross at most 9_000 USD else reduce }",
     "a book that must be flat": "limit EXP-010 \"Flat\" { portfolio.gross at most 0 USD else deny }",
@@ -33,6 +34,8 @@ QUIET = {
                           'throttle EXEC-010 "Each" { deny beyond 5 orders in any 1min for each strategy }',
     "a tightening for one": 'setting most : ratio = 8% lower is safer "Largest" { tighten for strategy "SCALPER" = 4% }\n'
                             'limit EXP-010 "Position" { abs(after.position.notional) at most most of account.equity else reduce }',
+    "a room that is used up is nothing": 'size SIZE-010 "Ticket" for unsized orders { start max(min(2% of account.equity, 1_000 USD - abs(committed.position.notional)), 0 USD) }\n'
+                                         'rule ORD-010 "Penny" { deny when market.price < 5 USD }',
     "a mild warning": 'limit EXP-010 "Book" severity low { after.portfolio.gross at most 5_000 USD else warn }',
     "a warning in time": 'limit EXP-010 "Book" { after.portfolio.gross at most 5_000 USD else reduce }\n'
                          'limit EXP-020 "Near" { after.portfolio.gross at most 4_000 USD else warn }',

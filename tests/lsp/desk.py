@@ -58,15 +58,21 @@ kill switch KILL-010 "Drawdown" for account {
 waiver EXP-900 of EXP-020 through 2027-01-01 approved by "risk" ticket "R-1" { when intent.symbol == "SPY" }
 
 test "a small order passes" {
-  given account.equity = 1_000_000 USD
+  given account.equity = 2_000_000 USD
   given regime.value = bull
+  given market["SPY"].price = 100 USD
+  given market["SPY"].bid = 99.9 USD
+  given market["SPY"].ask = 100.1 USD
   intent buy 10 "SPY"
   expect allow
 }
 
 test "a large one is denied" {
   given regime.value = bear
-  intent buy 1_000 "SPY"
+  given market["SPY"].price = 100 USD
+  given market["SPY"].bid = 99.9 USD
+  given market["SPY"].ask = 100.1 USD
+  intent buy 500 "SPY"
   expect deny by EXP-030
 }
 """

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pytest
+
 from caplex.compiler.lsp import completion
 from caplex.compiler.lsp.names import Names
 from caplex.compiler.lsp.workspace import Workspace

@@ -1,9 +1,11 @@
 """Hover, definition, references, renaming, symbols, hints: functions over a document, without a protocol."""
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from caplex.compiler.lsp import describe, fixes, marks, navigate, outline, signatures
 from caplex.compiler.lsp.analysis import analysed
 from caplex.compiler.lsp.names import Names
@@ -179,7 +181,7 @@ def test_colours_say_what_names_mean(desk):
     kinds = {(POLICY[each.start : each.end], each.type_) for each in colours}
     assert {("max_position", "variable"), ("account", "namespace"), ("equity", "property"), ("EXP-010", "class"), ("bear", "enumMember"),
             ("abs", "function"), ("deny", "keyword"), ("8%", "number"), ('"Position size"', "string"), ("limits", "namespace")} <= kinds
-    assert all(left.end <= right.start for left, right in zip(colours, colours[1:], strict=False))
+    assert all(left.end <= right.start for left, right in pairwise(colours))
     assert all("\n" not in POLICY[each.start : each.end] for each in colours)
     part = marks.colours(document, names, POLICY.index("limit EXP-010"), POLICY.index("limit EXP-020"))
     inside = [each for each in colours if POLICY.index("limit EXP-010") <= each.start < POLICY.index("limit EXP-020")]

@@ -216,6 +216,16 @@ async def test_a_file_outside_the_workspace(client: LanguageClient, tmp_path):
 
 
 @pytest.mark.asyncio
+async def test_lints_come_after_the_check(client: LanguageClient):
+    text = POLICY.replace("let loss_share", "let nobody_reads_it = account.equity\nlet loss_share")
+    editor = Editor(client, client.folder / "desk.cap", text)
+    first = {each.code for each in await editor.diagnostics()}
+    both = {each.code: each for each in await editor.diagnostics()}
+    assert first < set(both)
+    assert any("nobody_reads_it" in each.message for each in both.values())
+
+
+@pytest.mark.asyncio
 async def test_formatting_where_the_layout_is_there(client: LanguageClient):
     editor = Editor(client, client.folder / "desk.cap", POLICY.replace("currency USD", "currency      USD"))
     await editor.diagnostics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from caplex.compiler.lsp.document import Analysis, Document
 from caplex.compiler.lsp.text import Edit, Lines, backward, difference, forward
 from caplex.compiler.source import Source

@@ -53,6 +53,25 @@ def test_rows_are_items_and_failures_are_told_as_ours(project):
     assert "Traceback" not in out
 
 
+def test_properties_are_items_too(project):
+    (project / "desk.cap").write_text(POLICY + 'property "small" { permitted.opening <= 10 }\nproperty "smaller" { permitted.opening <= 9 }\n', encoding="utf-8")
+    status, out = pytest_in(project, "-rf", "-k", "property")
+    assert status == 1
+    assert "1 failed, 1 passed, 2 deselected" in out
+    assert "FAILED desk.cap::property smaller - " in out
+    assert "claimed   permitted.opening <= 9" in out
+    assert 'test "counterexample to: smaller" {' in out
+    assert "Traceback" not in out
+
+
+def test_a_property_that_says_nothing_warns(project):
+    (project / "desk.cap").write_text(POLICY.replace("[12, allow]", "[12, modify]")
+                                      + 'property "idle" { if permitted.opening > 10 then account.equity > 0 USD }\n', encoding="utf-8")
+    status, out = pytest_in(project)
+    assert (status, "3 passed, 1 warning" in out) == (0, True)
+    assert "property idle says nothing about this policy" in out
+
+
 def test_an_item_can_be_named_and_knows_its_line(project):
     (project / "desk.cap").write_text(POLICY, encoding="utf-8")
     status, out = pytest_in(project, "-v", "desk.cap::sizes [size 10, verdict allow]", f"--junitxml={project / 'out.xml'}")

@@ -8,7 +8,7 @@ from caplex.compiler.diagnostics import codes_lint
 from caplex.compiler.diagnostics import codes_sizing as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence.context import Context, roots
-from caplex.compiler.semantics.ranges import exactly
+from caplex.compiler.semantics.ranges import Interval, exactly
 from caplex.compiler.semantics.report import at
 from caplex.compiler.syntax import ast
 
