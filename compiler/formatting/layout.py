@@ -53,7 +53,7 @@ class Item:
 
 
 class Layout(Bodies):
-    """Layouts of one text. Each node is laid out once: comments and commas may be moved by it."""
+    """Layouts of one text. A guard and the labels are laid out once each: their comma is added then."""
 
     def module(self) -> Doc:
         items = [self._item(child) for child in parts(self.text.tree)]

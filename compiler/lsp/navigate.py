@@ -86,7 +86,7 @@ def _same(left: Symbol, right: Symbol) -> bool:
 
 def _standing(workspace: Workspace, document: Document, names: Names, symbol: Symbol) -> Iterator[tuple[Place, Occurrence]]:
     seen: set[tuple[Path, int, int]] = set()
-    for holder, known in _everywhere(workspace, document, names):
+    for holder, known in _everywhere(workspace, document, names, symbol):
         for each in known.everywhere():
             if _same(each.symbol, symbol):
                 where = whereabouts(workspace, holder, each.span)
@@ -96,9 +96,12 @@ def _standing(workspace: Workspace, document: Document, names: Names, symbol: Sy
                     yield where, each
 
 
-def _everywhere(workspace: Workspace, document: Document, names: Names) -> Iterable[tuple[Document, Names]]:
+def _everywhere(workspace: Workspace, document: Document, names: Names, symbol: Symbol) -> Iterable[tuple[Document, Names]]:
+    """This file with all that it imports, then the files of the workspace that have the word; names of one file stay in it."""
     yield document, names
-    for other in workspace.every():
+    if symbol.what in ("variable", "member", "alias", "policy"):
+        return
+    for other in workspace.every(symbol.name.rpartition(".")[2]):
         if other is not document and other.good is not None:
             yield other, Names(other.good)
 

@@ -65,9 +65,10 @@ def make() -> Server:
 
 def serve(port: int | None = None) -> None:
     """Talk on standard input and output, or with who connects to *port* of this machine."""
-    pygls = logging.getLogger("pygls")
-    pygls.handlers, pygls.propagate = [_Lines()], False
-    pygls.setLevel(logging.ERROR)
+    for name in ("pygls", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Lines()], False
+        logger.setLevel(logging.ERROR)
     # Trees are large and stay: a collector that walks them again and again costs a third of a check.
     gc.set_threshold(100_000, 20, 50)
     server = make()
@@ -272,7 +273,7 @@ def _symbols(server: Server, params: lsp.DocumentSymbolParams) -> list[lsp.Docum
 
 def _workspace_symbols(server: Server, params: lsp.WorkspaceSymbolParams) -> list[lsp.WorkspaceSymbol]:
     return [protocol.workspace_symbol(document, entry, server.session.uri)
-            for document in server.session.workspace.every() for entry in outline.found(document, params.query)]
+            for document in server.session.workspace.outlines() for entry in outline.found(document, params.query)]
 
 
 def _actions(server: Server, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:

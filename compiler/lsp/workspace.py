@@ -10,6 +10,7 @@ from caplex.compiler.driver import STANDARD
 from caplex.compiler.lsp.analysis import analysed
 from caplex.compiler.lsp.document import Analysis, Document
 from caplex.compiler.source import Source
+from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
 
 MOST_FILES = 400
@@ -31,6 +32,7 @@ class Workspace:
         self.facts: Path | None = None
         self.settings: Path | None = None
         self.encoding = "utf-16"
+        self._parsed: dict[Path, tuple[tuple[object, ...], Analysis]] = {}
         self._looked: dict[Path, tuple[tuple[object, ...], Analysis]] = {}
 
     # ── texts ────────────────────────────────────────────────────────────────────────────────────────
@@ -78,17 +80,44 @@ class Workspace:
             document.settle(self.check(path, text, self.texts()), document.mark)
         return document
 
-    def every(self) -> Iterator[Document]:
-        """Each document that is open, then each `.cap` of the folders."""
-        paths = dict.fromkeys(document.path for document in list(self.documents.values()))
-        paths.update(dict.fromkeys(self.found()))
+    def every(self, mentioning: str = "") -> Iterator[Document]:
+        """Each document that is open, then each `.cap` of the folders that has the word *mentioning*; checked."""
+        for path in self._paths():
+            held = self.get(path)
+            if held is None and mentioning:
+                source, _ = read_source(path)
+                if source is None or mentioning not in source.text:
+                    continue
+            document = self.document(path)
+            if document is not None:
+                yield document
+
+    def outlines(self) -> Iterator[Document]:
+        """The same for who asks only what stands there: files that are not open are parsed, and not checked."""
+        for path in self._paths():
+            held = self.get(path)
+            if held is not None and held.good is not None:
+                yield held
+                continue
+            stamp = (_stamp(path),)
+            kept = self._parsed.get(path)
+            if kept is None or kept[0] != stamp:
+                source, _ = read_source(path)
+                module = parse(source)[0] if source is not None else None
+                if source is None or module is None:
+                    continue
+                kept = self._parsed[path] = (stamp, Analysis(path, source, module.items, module.header))
+            document = Document(path, kept[1].source.text, 0, self.encoding)
+            document.settle(kept[1], document.mark)
+            yield document
+
+    def _paths(self) -> Iterator[Path]:
+        """Open documents, then files of the folders, each once."""
         seen: set[Path] = set()
-        for path in paths:
+        for path in (*(document.path for document in list(self.documents.values())), *self.found()):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
-                document = self.document(path)
-                if document is not None:
-                    yield document
+                yield path
 
     def found(self) -> list[Path]:
         """Policies and modules in the folders, as `caplex check FOLDER` finds them."""

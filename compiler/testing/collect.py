@@ -12,9 +12,9 @@ from caplex.compiler.diagnostics import codes_stages
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.model import CheckedModule
-from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.neutral import neutral_header as neutral_header
 from caplex.compiler.semantics.neutral import under_neutral
+from caplex.compiler.semantics.report import at
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
@@ -77,14 +77,14 @@ def entry_of(path: Path, *, settings: Mapping[str, Any] | None = None, mode: dri
 
 def variants_of(module: ast.Module, path: Path, *, settings: Mapping[str, Any] | None = None, mode: driver.Mode | None = None) -> Variants:
     """*module*, which compiles, under settings that its tests give."""
-    def compile(given: Settings) -> Compiled:
+    def under(given: Settings) -> Compiled:
         checked, policy, problems = compiled(module, path, settings={**(settings or {}), **given}, mode=mode)
         if checked is None or policy is None:
             first = next(each for each in problems if each.is_error)
             raise RefusedSetting(f"{first.message}: settings that a test gives move as from outside")
         return checked, policy
 
-    return Variants(compile)
+    return Variants(under)
 
 
 def compiled(

@@ -27,8 +27,8 @@ class RefusedSetting(Exception):
 class Variants:
     """What one policy comes to under settings that tests give; each set of them is compiled once."""
 
-    def __init__(self, compile: Callable[[Settings], Compiled]) -> None:
-        self._compile = compile
+    def __init__(self, compiled: Callable[[Settings], Compiled]) -> None:
+        self._compiled = compiled
         self._known: dict[tuple[tuple[str, str], ...], Compiled | str] = {}
 
     def under(self, settings: Settings) -> Compiled:
@@ -37,7 +37,7 @@ class Variants:
         found = self._known.get(key)
         if found is None:
             try:
-                found = self._compile(settings)
+                found = self._compiled(settings)
             except RefusedSetting as error:
                 found = str(error)
             self._known[key] = found
