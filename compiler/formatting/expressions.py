@@ -244,4 +244,3 @@ def _columns(rows: list[list[int | None]]) -> list[int] | None:
     if len({len(row) for row in rows}) != 1:
         return None
     return [max(width or 0 for width in column) for column in zip(*rows, strict=True)]
-

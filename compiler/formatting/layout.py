@@ -223,4 +223,3 @@ def _into_columns(run: list[Item]) -> None:
     if run and len(cells) == len(run):
         for item, doc in zip(run, align(cells, run[0].gaps), strict=True):
             item.doc = [doc, *item.tail]
-

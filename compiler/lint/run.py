@@ -143,12 +143,13 @@ class _Linter:
         found, lines = self._examined(source)
         suppressions, problems = comments.read(source)
         here = self.config.ignored(self.path)
-        wanted = [self.choice.levelled(each) for each in (*found, *problems) if self.choice.wants(each.code, (*here, *self._elsewhere(each, source)))]
+        wanted = [each for each in (*found, *problems) if self.choice.wants(each.code, (*here, *self._elsewhere(each, source)))]
         ran = frozenset() if any(each.is_error for each in found) else frozenset(
             number for number, (code, _) in codes().items() if self.choice.wants(code, here) and (number != "CAP716" or self.as_of is not None))
         left, silenced, idle = comments.silence([(each, lines(each)) for each in wanted], suppressions, ran)
-        left += [self.choice.levelled(each) for each in idle if self.choice.wants(each.code, here)]
-        return ordered(left), silenced
+        left += [each for each in idle if self.choice.wants(each.code, here)]
+        # Levels last: a finding that the desk calls an error may still be silenced with a reason, one of the compiler may not.
+        return ordered(map(self.choice.levelled, left)), silenced
 
     def _elsewhere(self, found: Diagnostic, source: Source) -> tuple[str, ...]:
         if found.span is None or found.span.source is source:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from caplex.compiler.driver import TESTS
 from caplex.compiler.lsp.document import Document
 from caplex.compiler.lsp.names import Names, Occurrence, Symbol
 from caplex.compiler.lsp.workspace import Workspace, in_library, place
@@ -97,12 +98,27 @@ def _standing(workspace: Workspace, document: Document, names: Names, symbol: Sy
 
 
 def _everywhere(workspace: Workspace, document: Document, names: Names, symbol: Symbol) -> Iterable[tuple[Document, Names]]:
-    """This file with all that it imports, then the files of the workspace that have the word; names of one file stay in it."""
+    """This file with all that it imports, then where else the name may stand.
+
+    Names of one file stay in it; what a policy declares, which nobody imports, stands in the tests beside it as well; what a
+    module declares may stand in every file of the workspace that has the word. What the language declares would stand in all
+    of them: of these only the open ones are looked through.
+    """
     yield document, names
-    if symbol.what in ("variable", "member", "alias", "policy"):
+    if symbol.what in ("variable", "member", "alias", "policy", "test"):
         return
-    for other in workspace.every(symbol.name.rpartition(".")[2]):
-        if other is not document and other.good is not None:
+    home = place(symbol.home) if symbol.home else None
+    if symbol.what in ("setting", "let", "rule", "waiver", "size", "pack") and home is not None:
+        policy = workspace.document(home)
+        if policy is not None and policy.good is not None and policy.good.header is not None:
+            beside = home.with_name(home.name.removesuffix(".cap") + TESTS)
+            others: Iterable[Document | None] = [policy, workspace.document(beside)]
+        else:
+            others = workspace.every(symbol.name.rpartition(".")[2])
+    else:
+        others = [workspace.document(path) for path in workspace.documents]
+    for other in others:
+        if other is not None and other is not document and other.good is not None:
             yield other, Names(other.good)
 
 

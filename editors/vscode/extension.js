@@ -10,7 +10,7 @@ let told;
 async function start() {
   const [command, ...args] = workspace.getConfiguration("caplex").get("command");
   client = new LanguageClient("caplex", "caplex", { command, args }, {
-    documentSelector: [{ language: "cap" }],
+    documentSelector: [{ language: "caplex" }],
     initializationOptions: { facts: option("facts"), settings: option("settings") },
     synchronize: { configurationSection: "caplex", fileEvents: workspace.createFileSystemWatcher("**/*.cap") },
     outputChannel: told,

@@ -142,6 +142,7 @@ def _fraction(text: str | None) -> Fraction | None:
 
 _MONEY: Final = ("peak", "day_start", "flows", "fees")
 _UNITS: Final = ("quantity", "filled", "reported", "presumed")
+_ORDER: Final = tuple(field.name for field in fields(Order))
 
 
 def _account(held: Account) -> dict[str, Any]:
@@ -166,8 +167,11 @@ def _read_position(told: list[Any]) -> Position:
 
 def order_row(order: Order) -> dict[str, Any]:
     """The order in JSON values; `read_order` reads it."""
-    told = {field.name: getattr(order, field.name) for field in fields(Order)}
-    return {**told, **{name: _number(getattr(order, name)) for name in _UNITS}, "more": dict(order.more)}
+    told = {name: getattr(order, name) for name in _ORDER}
+    for name in _UNITS:
+        told[name] = _number(told[name])
+    told["more"] = dict(order.more)
+    return told
 
 
 def read_order(told: Mapping[str, Any]) -> Order:

@@ -94,6 +94,12 @@ def test_the_extension_names_what_is_there():
     named = [package["main"], contributes["languages"][0]["configuration"], contributes["grammars"][0]["path"], contributes["snippets"][0]["path"]]
     assert [name for name in named if not (folder / name).is_file()] == []
     assert contributes["grammars"][0]["scopeName"] == "source.cap"
+    # `caplex init` writes settings for this language, and no other.
+    starter = (ROOT / "compiler" / "starter" / "files" / "vscode-settings.json.j2").read_text(encoding="utf-8")
+    language = contributes["languages"][0]["id"]
+    assert json.loads(starter)["files.associations"] == {"*.cap": language}
+    assert {contributes["grammars"][0]["language"], contributes["snippets"][0]["language"]} == {language}
+    assert f'language: "{language}"' in (folder / "extension.js").read_text(encoding="utf-8")
     for name in ("language-configuration.json", "snippets.json"):
         assert json.loads((folder / name).read_text(encoding="utf-8"))
     # The server knows these settings by their names.

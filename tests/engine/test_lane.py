@@ -14,6 +14,7 @@ import pytest
 import caplex
 from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
+from caplex.runtime.engine.alike import shares
 from caplex.runtime.engine.engine import Engine
 from caplex.runtime.engine.events import read_event
 from caplex.runtime.engine.heard import instant, plain_intent, stamped
@@ -72,6 +73,7 @@ OWN: dict[str, tuple[str, str, str, Shape]] = {
     "skipping": (ROOMY + KNOB, SKIPS, "idempotency keep 2min", SHAPE),
     "two venues": (ROOMY, FACES, "", replace(SHAPE, symbols=("X",), venues=("v", "w"))),
     "one venue": (ROOMY, FACES, "", replace(SHAPE, venues=("v",))),
+    "many": (ROOMY, FACES, "", replace(SHAPE, symbols=("X", "Y", "Z", "V", "W", "U", "T", "S"))),
     "stale": (ROOMY, FACES, "", replace(SHAPE, weights={**CALM, "quote": 150})),
     "accounts": (ROOMY + KNOB, SKIPS, "", replace(SHAPE, accounts=("a", "b"), strategies=("s", "t"), symbols=("X",))),
 }
@@ -155,7 +157,7 @@ def test_without_shortcuts_it_is_never_taken(tmp_path: Path, monkeypatch: pytest
     run(Plodding, "roomy", taken, tmp_path / "j.jsonl").close()
 
 
-@pytest.mark.parametrize("name", ["roomy", "skipping", "one venue", "nine"])
+@pytest.mark.parametrize("name", ["roomy", "skipping", "one venue", "nine", "many"])
 def test_decisions_say_and_explain_the_same(name: str) -> None:
     """Asked at once, as a host does."""
     policy, shape = desk(name)
@@ -191,6 +193,58 @@ def test_a_restart_between_any_two_events_goes_on_as_before(tmp_path: Path) -> N
         engine.close()
     assert whole.read_bytes() == parts.read_bytes()
     assert replay(parts, load=compile_recorded).identical
+
+
+@cache
+def _symbols() -> list[dict[str, Any]]:
+    """Intents of one kind in symbols that are alike and in such as are not; the odd ones come in between, and again at the end."""
+    at = "2026-01-05T15:00:0{}Z".format
+    rows: dict[str, dict[str, Any] | None] = {
+        "A": None, "B": None, "C": {"multiplier": "1"}, "D": {"multiplier": "1"}, "E": {"multiplier": "10"}, "F": {"lot": "2", "multiplier": "1"},
+        "G": {"lot": "2", "multiplier": "1"}, "H": {"max_quantity": "3"}, "I": {"max_quantity": "3"}, "J": {"currency": "EUR"}, "K": None}
+    found: list[dict[str, Any]] = [{"type": "history", "at": at(0), "account": "a", "complete_from": "2026-01-04T00:00:00Z", "events": []},
+                                   {"type": "account", "at": at(0), "account": "a", "equity": "1000000"},
+                                   {"type": "session", "at": at(0), "account": "a", "act": "day_start", "equity": "1000000"}]
+    for symbol, row in rows.items():
+        found.append({"type": "quote", "at": at(1), "symbol": symbol, "price": "10"})
+        if row is not None:
+            found.append({"type": "instrument", "at": at(1), "symbol": symbol, **row})
+    for turn in range(3):
+        for symbol in (*rows, "nowhere", "K" * 190):
+            for size in ("2", "3", "4"):
+                found.append({"type": "intent", "id": f"i-{len(found)}", "at": at(2 + turn), "account": "a", "symbol": symbol, "side": "buy", "action": "open",
+                              "quantity": size, "order_type": "market", "strategy": "s"})
+        found.append({"type": "strategy", "at": at(2 + turn), "strategy": "s", "values": {}})
+    return found
+
+
+def test_symbols_share_what_is_alike_and_nothing_else(tmp_path: Path) -> None:
+    """Journal, ruling and explanation, with instruments that differ, one in a foreign currency, and symbols that nobody quotes."""
+    seen = []
+    for kind in (Engine, Plodding):
+        engine = kind(desk("many")[0], tmp_path / f"{kind.__name__}.jsonl", durability="os", trust_operators=True)
+        told: list[Any] = []
+        for event in _symbols():
+            if event["type"] == "intent":
+                decision = engine.submit(event)
+                told.append((decision.to_dict(), decision.ruling, decision.explain().to_dict()))
+            else:
+                engine.apply(event)
+        lane = engine._machine.desk.lane
+        if kind is Engine:
+            assert lane is not None
+            derived = {known.prepared.symbol for known in lane._kinds.values() if known.prepared is not None and known.prepared.bound.ints is None}
+            assert derived >= {"B", "D", "G"}, derived
+            assert not derived & {"A", "E", "J", "nowhere"}, derived
+        engine.close()
+        seen.append(told)
+    assert seen[0] == seen[1]
+    assert (tmp_path / "Engine.jsonl").read_bytes() == (tmp_path / "Plodding.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "shared"), [("nine", True), ("many", True), ("skipping", False), ("accounts", False)])
+def test_a_policy_with_a_setting_for_a_symbol_shares_nothing(name: str, shared: bool) -> None:
+    assert shares(desk(name)[0].plan) is shared
 
 
 def test_a_shadow_stands_in_the_record_of_a_fast_decision(tmp_path: Path) -> None:

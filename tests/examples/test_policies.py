@@ -15,6 +15,7 @@ OWNED = {
     "benchmarks/desk18.cap": {"CAP705"},
     "examples/execution_layer/policy.cap": {"CAP705"},
     "examples/equities_desk/policy.cap": {"CAP705"},
+    "examples/eu_signal_desk/policy.cap": {"CAP705"},
 }
 
 

@@ -1,6 +1,7 @@
-"""Lets the tests of this folder run the real command, and lint texts that are not on disk."""
+"""Lets the tests of this folder run the real command, lint texts that are not on disk, and take policies from tests/differential."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from caplex.compiler.cli.main import run
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.lint.run import Asked, lint_source
 from caplex.compiler.source import Source
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 HEADER = (
     'policy p {{ version "1" language 1 currency USD timezone "UTC" stages SYS, KILL, LOSS, ORD, EXEC, EXP {closing} '

@@ -70,6 +70,13 @@ def test_levels_and_what_fails(desk: Path, tmp_path: Path, caplex: Caplex) -> No
     assert caplex("lint", desk, "--ignore", "no-title", "--fail-level", "note")[0] == 1
 
 
+def test_what_the_desk_calls_an_error_may_be_silenced(desk: Path, tmp_path: Path) -> None:
+    (tmp_path / "caplex.toml").write_text('[lint]\nselect = ["CAP701", "comments"]\nlevels = {CAP701 = "error"}\n', encoding="utf-8")
+    assert [each.severity.value for each in package.lint(desk)] == ["error"]
+    desk.write_text(TEXT.replace("limit EXP-010", "# caplex: ignore CAP701 because the mandate says so\nlimit EXP-010"), encoding="utf-8")
+    assert codes(desk) == []
+
+
 @pytest.mark.parametrize(("name", "text", "line", "column", "message", "help"), [
     ("caplex.toml", '[lint]\nselct = ["all"]', 2, 1, "no key is named `selct`", "did you mean `select`?"),
     ("caplex.toml", '[lint]\nfail_level = "note"', 2, 1, "no key is named `fail_level`", "did you mean `fail-level`?"),

@@ -16,6 +16,7 @@ from caplex.compiler.lint.offers import OFFERS
 from caplex.compiler.lint.registry import MENDING
 from caplex.compiler.lint.run import Asked, lint_source, mend_file
 from caplex.compiler.source import Source, Span
+from differential.policies import generate
 from tests.lint.conftest import HEADER
 from tests.lint.test_seeds import SEEDS, planted
 
@@ -127,6 +128,23 @@ def test_in_a_large_policy_too(code: str, tmp_path: Path) -> None:
     assert mended(after, tmp_path, code) == (after, [])
     if code != "CAP748":
         assert graph(text) == graph(after)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_generated_policies_are_mended_too(seed: int, tmp_path: Path) -> None:
+    """Whatever a generator writes: with all fixes it compiles, and there is nothing more to mend."""
+    text = generate(seed).text
+    path = tmp_path / "p.cap"
+    path.write_text(text, encoding="utf-8")
+    for unsafe in (False, True):
+        done = mend_file(path, Asked(), unsafe=unsafe)
+        assert done is not None
+        checked, found = driver.check_source(Source("p.cap", done[1].text))
+        assert checked is not None, [each.message for each in found]
+        path.write_text(done[1].text, encoding="utf-8")
+        again = mend_file(path, Asked(), unsafe=unsafe)
+        assert again is not None
+        assert again[1].applied == ()
 
 
 def test_edits_that_overlap_come_one_after_the_other(tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_references_go_through_imports_and_importers(desk):
     assert {(each.path.name, each.start) for each in again} == {(each.path.name, each.start) for each in found}
 
 
+def test_references_stand_in_the_tests_beside_a_policy(tmp_path):
+    workspace, document, names = opened(tmp_path)
+    beside = tmp_path / "desk_test.cap"
+    beside.write_text('test "more" {\n  given regime.value = bear\n  intent buy 1 "SPY"\n  expect deny by EXP-030\n}\n')
+    for place in ("rule EXP-0|30", "deny by EXP-0|30"):
+        found = navigate.references(workspace, document, names, at(POLICY, place))
+        assert sorted(each.path.name for each in found) == ["desk.cap", "desk.cap", "desk_test.cap"]
+    from_tests = workspace.document(beside)
+    again = navigate.rename(workspace, from_tests, Names(from_tests.good), from_tests.text.index("EXP-030") + 2, "EXP-035")
+    assert sorted(each.place.path.name for each in again) == ["desk.cap", "desk.cap", "desk_test.cap"]
+
+
 def test_references_into_the_library(desk):
     workspace, document, names = desk
     found = navigate.references(workspace, document, names, at(POLICY, "(max_order|_value = "))

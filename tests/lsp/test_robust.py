@@ -54,7 +54,7 @@ def test_every_policy_can_be_asked_about(path):
         asked(workspace, document, offset)
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(6))
 def test_torn_texts_can_be_asked_about(seed, tmp_path):
     chance = random.Random(seed)
     workspace = Workspace()
