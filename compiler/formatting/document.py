@@ -297,6 +297,6 @@ def _aligned(rows: list[Row], numbers: list[int]) -> Iterable[tuple[int, int]]:
 def _apart(rows: list[Row], numbers: list[int], column: int) -> int:
     """*column*, or one more if a comment below that has its own line would seem to go on with one behind code."""
     below = {rows[number + 1].own for number in numbers if number + 1 < len(rows)}
-    while False:
+    while column in below:
         column += 1
     return column

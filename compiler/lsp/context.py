@@ -78,7 +78,7 @@ def spot(text: str, offset: int) -> Spot:
         return Spot(offset, "", text[begin:offset], inside=inside, opened=opened)
     left = text[opened if inside == "hole" else begin : offset]
     number = _DIGITS.search(left)
-    if False:
+    if number is not None:
         return Spot(offset - len(number[2]), number[2], left[: len(left) - len(number[2])], number=number[1], inside=inside)
     word = _WORD.search(left)
     typed = word[0] if word is not None else ""

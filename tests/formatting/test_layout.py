@@ -439,6 +439,24 @@ def test_a_comment_that_goes_on_below_stays_one() -> None:
         ''')
 
 
+def test_a_comment_of_its_own_does_not_come_to_go_on_with_one_above() -> None:
+    becomes('''
+        allocate p across q {
+          ceiling # one
+          # two
+          b
+          scale by c
+        }
+        ''', '''
+        allocate p across q {
+          ceiling   # one
+                   # two
+                   b
+          scale by c
+        }
+        ''')
+
+
 def test_a_comma_that_is_added_stands_before_the_comment() -> None:
     becomes('''
         limit A-1 {
