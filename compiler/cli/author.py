@@ -82,10 +82,8 @@ def _counted(files: Sequence[Path]) -> str:
 
 
 def _is_module(file: Path) -> bool:
-    from caplex.compiler.driver import TESTS
-
     try:
-        return not file.name.endswith(TESTS) and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
+        return not file.name.endswith("_test.cap") and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
     except OSError:
         return False
 

@@ -69,8 +69,8 @@ def serve(port: int | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [_Lines()], False
         logger.setLevel(logging.ERROR)
-    # Trees are large and stay: a collector that walks them again and again costs a third of a check.
-    gc.set_threshold(100_000, 20, 50)
+    # Trees are large and stay: a collector that walks them again and again costs as much as a check. The session runs it in a pause.
+    gc.disable()
     server = make()
     if port is None:
         # The channel is ours alone: what anything else writes to standard output goes to the log, and must not break a message.

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ DEBOUNCE: Final = 0.1
 """Seconds without a key after which a check begins."""
 IDLE: Final = 1.0
 """Seconds without a key after which lints are looked for: they cost a second check."""
+MOST_UNCOLLECTED: Final = 12
+"""Checks after which memory is collected though nobody pauses: each leaves some megabytes behind."""
 MOST_LINTED: Final = 100_000
 """Characters of a file above which lints are looked for only when it is opened and saved."""
 
@@ -47,6 +50,8 @@ class Session:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="check")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="lint")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uncollected = 0
+        self._collecting: asyncio.TimerHandle | None = None
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,6 +131,7 @@ class Session:
         if self.workspace.get(path) is not document:
             return
         document.settle(analysis, mark)
+        self._tidy()
         if document.mark == mark:
             self.publish(document)
             for other in self.workspace.dependants(path):
@@ -133,6 +139,18 @@ class Session:
                     self._start(other.path)
             await self._measure(document, analysis)
             await self._lint(document, analysis, mark)
+
+    def _tidy(self) -> None:
+        """Collect memory when nothing has been checked for a while, or when too much has been."""
+        self._uncollected += 1
+        if self._collecting is not None:
+            self._collecting.cancel()
+        wait = 2 * IDLE if self._uncollected < MOST_UNCOLLECTED else 2 * DEBOUNCE
+        self._collecting = asyncio.get_running_loop().call_later(wait, self._collect)
+
+    def _collect(self) -> None:
+        self._collecting, self._uncollected = None, 0
+        gc.collect()
 
     async def _lint(self, document: Document, analysis: Analysis, mark: int) -> None:
         """Look for lints, if the text is a policy and stays as it is."""

@@ -12,6 +12,7 @@ from caplex.compiler.testing.values import Values
 from caplex.runtime.canonical import grouped
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine.engine import Engine
+from caplex.runtime.explain import Explanation
 
 Expect = ast.ExpectVerdict | ast.ExpectViolated | ast.ExpectSwitch | ast.ExpectObligation | ast.ExpectValue
 DUTIES = {"cancel_open_orders": "cancel opening orders", "cancel_all_orders": "cancel all orders", "flatten": "flatten"}
@@ -29,9 +30,12 @@ class Expectations:
         self.seen: dict[str, Any] | None = None
         """The facts of its intent, when it was asked first."""
         self.notes: list[str] = []
+        self.explained: Explanation | None = None
 
     def decided(self, decision: Decision, facts: dict[str, Any] | None) -> None:
         self.decision, self.facts, self.told = decision, facts, decision.to_dict()
+        # What is released is decided on what the engine knows now; nobody can decide it again later.
+        self.explained = decision.explain() if facts is None else None
         self.seen = facts if facts is not None else self.seen
 
     def happened(self, outcome: Mapping[str, Any]) -> None:
@@ -45,7 +49,7 @@ class Expectations:
         got = self._got(step)
         if got is None:
             return None
-        return Failure(self.values.told(" ".join(step.span.text.split())), step.span, got, self.decision, self.facts, tuple(self.notes))
+        return Failure(self.values.told(" ".join(step.span.text.split())), step.span, got, self.decision, self.facts, tuple(self.notes), self.explained)
 
     def _got(self, step: Expect) -> str | None:
         match step:

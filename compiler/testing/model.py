@@ -10,6 +10,7 @@ from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 from caplex.runtime.decision import Decision
+from caplex.runtime.explain import Explanation
 from caplex.runtime.policy import Policy
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Failure:
         got: What there was, in a line.
         decision: The decision it speaks of; None before the first intent.
         facts: What that decision was made on: `policy.decide(facts).explain()` tells it again.
+        explained: Of a decision that an approval has released, told when it was made.
         notes: What else may be why, such as an act that was refused.
     """
 
@@ -35,6 +37,7 @@ class Failure:
     decision: Decision | None = None
     facts: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    explained: Explanation | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

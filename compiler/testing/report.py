@@ -55,9 +55,12 @@ def _failure(failure: Failure, width: int, colour: bool) -> list[str]:
 
 def _explained(run: Run, failure: Failure, width: int, colour: bool) -> list[str]:
     """The decision, told as `caplex explain` tells it."""
-    if run.policy is None or failure.facts is None:
+    found = failure.explained
+    if found is None and run.policy is not None and failure.facts is not None:
+        found = run.policy.decide(failure.facts).explain()
+    if found is None:
         return []
-    told = run.policy.decide(failure.facts).explain().text(width=max(40, width - 4), colour=colour)
+    told = found.text(width=max(40, width - 4), colour=colour)
     lines = [line for line in told.rstrip("\n").splitlines() if line.strip()]
     # The rule that was expected is worth a line, wherever it stands.
     meant = [line for line in lines[_MOST_DECISION:] if any(word in failure.expected.replace(",", " ").split() for word in line.split()[:1])]

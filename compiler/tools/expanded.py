@@ -13,7 +13,6 @@ from caplex.compiler.semantics.model import CheckedModule, LetBinding, RuleInfo,
 from caplex.compiler.syntax import ast
 from caplex.compiler.tools.pages_policies import value_text
 
-
 _ORIGINS = {"policy": "as declared", "use": "as imported"}
 
 

@@ -15,7 +15,6 @@ SHIPPED = [*policies_in(ROOT / "stdlib_rules"), *policies_in(ROOT / "examples")]
 # Right, and for who owns the file to mend or to silence with a reason.
 OPEN = {
     ("examples/quickstart/desk.cap", "CAP725"): "a misspelt strategy has ten more orders a minute",
-    ("examples/strategy_governor/policy.cap", "CAP748"): "`not (a in b)` is `a not in b`",
 }
 QUIET = {
     "shorts have a bound of their own": "limit EXP-010 \"Long\" { after.position.notional at most 5_000 USD else reduce }\n"

@@ -10,6 +10,7 @@ from caplex.compiler.testing.collect import collect
 from caplex.compiler.testing.coverage import Coverage, Watch
 from caplex.compiler.testing.model import Entry, Run
 from caplex.compiler.testing.mutate import mutate
+from caplex.compiler.testing.report import failure_lines
 from caplex.compiler.testing.run import run_entry
 from caplex.runtime.errors import PolicyError
 
@@ -211,3 +212,14 @@ def test_tests_beside_a_module_are_checked_with_it(tmp_path):
     assert caplex.check(tests) == []
     tests.write_text('test "t" { given market["KO"].price = 1 USD  intent buy 5 "KO"  expect deny by EXP-011 }\n', encoding="utf-8")
     assert [each.span.source.name for each in caplex.check(tests) if each.span] == [str(tests)]
+
+
+def test_what_an_approval_has_released_is_explained_as_it_was_then(tmp_path):
+    (found,) = runs(policy(tmp_path, """limit EXP-010 "Size" { intent.quantity at most 100 units else reduce }
+limit EXP-020 "Large" { intent.notional at most 1_000 USD else hold for approval by role "risk" }
+test "released" { given market["KO"].price = 50 USD  intent buy 200 "KO"  expect hold to 100  approve by "ann"  expect allow  quote symbol "KO" price 1 USD  expect deny }
+"""))
+    assert [each.got for each in found.failures] == ["modify to 100 by EXP-010"] * 2
+    lines = "\n".join(failure_lines(found))
+    assert "│ MODIFY  buy 200 KO" in lines
+    assert "EXP-010  Size" in lines
