@@ -154,7 +154,8 @@ async def _initialized(server: Server) -> None:
 def _configured(server: Server, params: lsp.DidChangeConfigurationParams) -> None:
     told = params.settings if isinstance(params.settings, Mapping) else {}
     inner = told.get("caplex", told)
-    if isinstance(inner, Mapping):
+    # Some clients send nothing when they start; what came with `initialize` then stays.
+    if isinstance(inner, Mapping) and inner:
         server.session.configure(inner)
         server.session.again()
 

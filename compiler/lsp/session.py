@@ -86,9 +86,9 @@ class Session:
         self._waiting[path.resolve()] = asyncio.get_running_loop().call_later(DEBOUNCE, self._start, path)
 
     def again(self) -> None:
-        """Check everything that is open: settings have changed, or a file on the disk."""
+        """Check everything that is open, and look for lints at once: settings have changed, or a file on the disk."""
         for document in list(self.workspace.documents.values()):
-            self._start(document.path)
+            self._start(document.path, at_once=True)
 
     def document(self, uri: str) -> Document | None:
         """The document, understood at least once."""
@@ -110,13 +110,13 @@ class Session:
         if waiting is not None:
             waiting.cancel()
 
-    def _start(self, path: Path) -> None:
+    def _start(self, path: Path, *, at_once: bool = False) -> None:
         self._waiting.pop(path.resolve(), None)
-        task = asyncio.get_running_loop().create_task(self._check(path))
+        task = asyncio.get_running_loop().create_task(self._check(path, at_once))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _check(self, path: Path) -> None:
+    async def _check(self, path: Path, at_once: bool) -> None:
         document = self.workspace.get(path)
         if document is None:
             return
@@ -138,7 +138,7 @@ class Session:
                 if other.latest is not None and not _read(other.latest, path, text):
                     self._start(other.path)
             await self._measure(document, analysis)
-            await self._lint(document, analysis, mark)
+            await self._lint(document, analysis, mark, at_once or not mark)
 
     def _tidy(self) -> None:
         """Collect memory when nothing has been checked for a while, or when too much has been."""
@@ -152,11 +152,11 @@ class Session:
         self._collecting, self._uncollected = None, 0
         gc.collect()
 
-    async def _lint(self, document: Document, analysis: Analysis, mark: int) -> None:
+    async def _lint(self, document: Document, analysis: Analysis, mark: int, at_once: bool) -> None:
         """Look for lints, if the text is a policy and stays as it is."""
         if not analysis.sound or analysis.header is None or in_library(document.path):
             return
-        if mark:
+        if not at_once:
             if len(analysis.source.text) > MOST_LINTED:
                 return
             await asyncio.sleep(IDLE)

@@ -25,7 +25,7 @@ from caplex.compiler.testing.mutants import Mutant, Mutants
 from caplex.compiler.testing.run import Select, cases
 from caplex.compiler.testing.sites import Unfused
 from caplex.compiler.testing.timeline import run_test
-from caplex.compiler.testing.variants import Compiled, RefusedSetting, Settings, Variants, given_settings, opened
+from caplex.compiler.testing.variants import Compiled, RefusedSetting, Settings, Variants, opened
 from caplex.runtime.decision import Decision
 from caplex.runtime.policy import Policy
 
@@ -111,7 +111,7 @@ def mutate(entry: Entry, *, select: Select | None = None, settings: Mapping[str,
     assert checked is not None, "only what compiles is tested"
     assert policy is not None
     runner = _Runner(checked, policy, list(cases(entry, select)), entry.variants)
-    compiler = _Compiler(checked, settings or {}, mode, runner.settings, entry)
+    compiler = _Compiler(checked, settings or {}, mode, entry)
     mutants = list(Mutants(checked, own_modules(checked)))
     trials = []
     for number, mutant in enumerate(mutants):
@@ -141,13 +141,12 @@ SAME: Final = "same"
 class _Compiler:
     """Compiles mutants, and knows those that it has seen."""
 
-    def __init__(self, checked: CheckedModule, settings: Mapping[str, Any], mode: Mode | None, given: Sequence[Settings], entry: Entry) -> None:
-        self.checked, self.settings, self.mode, self.given, self.entry = checked, settings, mode, given, entry
-        self._seen: set[tuple[str, ...]] = set()
-        modules = dict(checked.modules)
-        whole = self._analysed(modules)
+    def __init__(self, checked: CheckedModule, settings: Mapping[str, Any], mode: Mode | None, entry: Entry) -> None:
+        self.checked, self.settings, self.mode, self.entry = checked, settings, mode, entry
+        self._seen: set[str] = set()
+        whole = self._analysed(dict(checked.modules))
         if whole is not None:
-            self._seen.add(self._meaning(canonical(*_generated(whole)), modules))
+            self._seen.add(canonical(*_generated(whole)))
 
     def compiled(self, mutant: Mutant) -> tuple[Policy, Variants] | str | None:
         modules = self._with(mutant, mutant.changed)
@@ -158,16 +157,11 @@ class _Compiler:
         if found is None:
             return None
         graph, assembler, generated = _generated(found)
-        name = self._meaning(canonical(graph, assembler, generated), modules)
+        name = canonical(graph, assembler, generated)
         if name in self._seen:
             return SAME
         self._seen.add(name)
         return _policy(assembler, generated), Variants(lambda given: self._under(modules, given))
-
-    def _meaning(self, name: str, modules: dict[str, ast.Module]) -> tuple[str, ...]:
-        """What a policy means as it is, and under each set of settings that tests give."""
-        found = [self._analysed(modules, given) for given in self.given]
-        return name, *("" if each is None else canonical(*_generated(each)) for each in found)
 
     def _under(self, modules: dict[str, ast.Module], given: Settings) -> Compiled:
         found = self._analysed(modules, given)
@@ -256,9 +250,6 @@ class _Runner:
 
     def __init__(self, checked: CheckedModule, policy: Policy, cases: Sequence[Case], variants: Variants | None) -> None:
         self.checked, self.cases = checked, cases
-        given = [given_settings(test, row, checked) for test, row in cases]
-        self.settings = list({repr(sorted(each.items())): each for each in given if each}.values())
-        """The sets of settings that tests give, each once."""
         self.kills = Counter[int]()
         self.touched: list[dict[str, int]] = []
         failing = []

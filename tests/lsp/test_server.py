@@ -200,6 +200,7 @@ async def test_facts_that_are_attached_give_headroom_and_a_decision(client: Lang
     await editor.diagnostics()
     said = await client.workspace_execute_command_async(lsp.ExecuteCommandParams(command="caplex.decide", arguments=[editor.uri]))
     assert "EXP-010" in said
+    client.workspace_did_change_configuration(lsp.DidChangeConfigurationParams(settings={}))
     hover = await client.text_document_hover_async(lsp.HoverParams(**editor.at("limit EXP-0|20")))
     assert "With the attached facts: kept" in hover.contents.value
     assert "headroom" in hover.contents.value

@@ -128,6 +128,21 @@ test "loose" { given market["KO"].price = 50 USD  each size, verdict in [10, all
     assert found.score() > 90
 
 
+def test_mutants_that_differ_under_settings_alone_are_two(tmp_path):
+    text = """setting a : bool = false
+setting b : bool = false
+limit EXP-010 { intent.quantity at most 10 units else deny }
+rule EXP-020 { deny when (a or b) and intent.quantity > 5 }
+"""
+    tests = """test "a" { given a = true  given market["KO"].price = 50 USD  intent buy 6 "KO"  expect deny by EXP-020 }
+test "b" { given b = true  given market["KO"].price = 50 USD  intent buy 6 "KO"  expect deny by EXP-020 }
+test "neither" { given market["KO"].price = 50 USD  intent buy 6 "KO"  expect allow }
+"""
+    found = mutate(policy(tmp_path, text + tests))
+    dropped = {trial.mutant.new: trial.outcome for trial in found.trials if trial.mutant.kind == "operand dropped" and trial.mutant.old in ("a", "b")}
+    assert dropped == {"a": "killed", "b": "killed"}
+
+
 def test_a_list_may_have_several_rows_for_one_key(tmp_path):
     found = runs(policy(tmp_path, """input entries each symbol as list { size : count }
 input trades as list { symbol : symbol  size : count }
