@@ -67,6 +67,9 @@ def unit_of(spec: SlotSpec, plan: Plan) -> Unit:
     return None
 
 
+_AT_REST = ("waived", "not-applicable", "not-judged", "kept")
+
+
 def traces(ruling: Ruling, case: Case | None, plan: Plan, bound: Bound) -> tuple[RuleTrace, ...]:
     """One trace a rule, in the order of decision."""
     if case is None:
@@ -81,7 +84,7 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
     observed, limit = standing.observed, standing.bound
     if reason is not None and reason.at == "x":
         observed, limit = reason.observed, reason.limit
-    unseen = _unseen(rule, bound, limit) or _elsewhere(standing, case)
+    unseen = _unseen(rule, bound, limit) or _elsewhere(standing, case) or _let_through(standing, case, ruling)
     if unseen:  # the engine counts as if the wait were over, or the rule speaks of other intents; nobody measured that
         observed = None
     fixed = [number for number in rule.settings if number not in rule.reads]
@@ -120,6 +123,13 @@ def _elsewhere(standing: Standing, case: Case) -> str:
     return "its `when` does not hold here" if rule.when(case.bound.slots, case.n) is False else ""
 
 
+def _let_through(standing: Standing, case: Case, ruling: Ruling) -> str:
+    """A rule that would have held the intent, and did not."""
+    if not standing.held or standing.rule.id in ruling.holds or (standing.state in _AT_REST and not standing.fails):
+        return ""
+    return "held, and approved" if standing.rule.id in case.bound.approved else "what goes ahead needs no approval"
+
+
 def _waivers(standing: Standing, case: Case) -> tuple[WaiverTrace, ...]:
     """As the judge went through them: up to the first that holds."""
     found: list[WaiverTrace] = []
@@ -143,7 +153,7 @@ def _why_not(waiver: WaiverPlan, case: Case) -> str:
 
 
 def _state(standing: Standing, ruling: Ruling) -> TraceState:
-    if standing.state in ("waived", "not-applicable", "not-judged", "kept") and not standing.fails:
+    if standing.state in _AT_REST and not standing.fails:
         return standing.state
     if standing.monitored:
         return "monitored"

@@ -12,6 +12,7 @@ import pytest
 
 import caplex
 from caplex.runtime import remedies
+from caplex.runtime.decision import Decision
 from caplex.runtime.remedy import Remedies
 
 POLICY = '''policy desk {
@@ -423,3 +424,22 @@ limit EXP-010 "Shorts" { when intent.side == sell  intent.quantity at most 5 uni
              "positions": {}, "orders": []}
     row = policy.decide(facts).explain().to_dict()["rules"][0]
     assert (row["state"], row["observed"], row["note"]) == ("kept", None, "its `when` does not hold here")
+
+
+def test_a_rule_that_was_approved_says_so_and_measures_nothing() -> None:
+    """`10_000 ≤ 1_000` with a tick beside it would be false as written."""
+    policy = caplex.loads(
+        'policy p { version "1" language 1 mode enforce currency USD stages SYS, EXP closing skips EXP overrides tightest wins unlimited loss '
+        "unlimited exposure lot 1 }\n"
+        'limit EXP-010 "Big" { intent.notional at most 1_000 USD else hold for approval by role "boss" within 1h }\n')
+    facts = {
+        "now": "2026-01-05T15:00:00Z", "intent": {"id": "i", "action": "open", "symbol": "KO", "side": "buy", "quantity": "60"}, "positions": {}, "orders": [],
+        "market": {"KO": {"price": "100", "as_of": "2026-01-05T15:00:00Z"}}}
+    assert policy.decide(facts).explain().to_dict()["rules"][0]["state"] == "held"
+    bound = policy.bind(facts)
+    bound.approved, bound.ints = frozenset({"EXP-010"}), None
+    (rule,) = Decision.from_ruling(bound, *policy.judge(bound)).explain().to_dict()["rules"]
+    assert (rule["state"], rule["note"], rule["observed"]) == ("kept", "held, and approved", None)
+    facts["intent"]["quantity"] = "5"
+    (rule,) = policy.decide(facts).explain().to_dict()["rules"]
+    assert (rule["state"], rule["note"], rule["observed"]) == ("kept", None, "500")
