@@ -62,4 +62,3 @@ def of_header(found: Diagnostic) -> bool:
 def stands_alone(module: ast.Module) -> bool:
     """Whether a file without header is a module: it says something, and no header of its has ended up in a comment."""
     return module.header is None and bool(module.items) and _HEADER.search(module.span.source.text) is None
-
