@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,8 @@ def asked(workspace: Workspace, document, offset: int) -> None:
     navigate.definition(workspace, document, names, offset)
     navigate.highlights(document, names, offset)
     marks.hints(document, names, max(0, offset - 300), offset + 300)
-    try:
+    with suppress(navigate.Refused):  # an answer too, if a short one
         navigate.target(document, names, offset)
-    except navigate.Refused as refused:
-        assert str(refused)
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.relative_to(ROOT).as_posix())
