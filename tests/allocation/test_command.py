@@ -153,11 +153,16 @@ def test_nobody_was_told_and_the_plan_stands(desk: Path, capsys: pytest.CaptureF
     assert (desk / "shares.json").exists()
 
 
+def hears_ctrl_c() -> None:
+    """A suite that was started in the background ignores Ctrl-C, and its children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_interrupted_it_ends_clean(desk: Path) -> None:
     metrics(desk, {"A": 3, "B": 1, "C": 1}, now=datetime.now(timezone.utc).isoformat())
     process = subprocess.Popen([sys.executable, "-m", "caplex", "allocate", "desk.cap", "--facts", "m.json", "-o", "shares.json", "--every", "60s"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hears_ctrl_c)
     for _ in range(200):
         if (desk / "shares.json").exists():
             break
