@@ -76,8 +76,10 @@ def policy_text(imported: Imported, *, counted: bool = True) -> str:
         NotANumber: A limit is none.
     """
     config, comments = imported.config, imported.comments
+    from caplex.compiler.formatting.format import format_text
+
     limits, trips = config["limits"], ("limits", "kill_switch", "trip_on_rules")
-    return _template().render(
+    return format_text(_template().render(
         counted=counted, version=config["version"], timezone=config["timezone"], mode=config["defaults"]["mode"],
         notes={name: _notes(comments, path) for name, path in {
             "version": ("version",), "timezone": ("timezone",), "mode": ("defaults", "mode"), "trips": trips}.items()},
@@ -87,7 +89,7 @@ def policy_text(imported: Imported, *, counted: bool = True) -> str:
         settings=[
             {"name": name, "type": kind, "title": title, "value": _value(kind, _entry(limits[block], key)),
              "overrides": list(_overrides(config.get("overrides") or {}, kind, block, key, comments)), **_notes(comments, ("limits", block, key))}
-            for name, (kind, block, key, title) in SETTINGS.items()])
+            for name, (kind, block, key, title) in SETTINGS.items()]))
 
 
 def _overrides(overrides: Document, kind: str, block: str, key: str, comments: Comments) -> Iterator[dict[str, Any]]:

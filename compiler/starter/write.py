@@ -75,7 +75,10 @@ def write(folder: Path, desk: Desk) -> list[Path]:
 def _texts(desk: Desk) -> Iterator[tuple[str, str]]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from caplex.compiler.formatting.format import format_text
+
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     known = {"name": desk.name, "currency": desk.currency, "timezone": desk.timezone, "owner": desk.owner, "version": __version__}
     for template, name in _FILES:
-        yield name.format(name=desk.name), environment.get_template(f"{template}.j2").render(known)
+        text = environment.get_template(f"{template}.j2").render(known)
+        yield name.format(name=desk.name), format_text(text, name=name) if name.endswith(".cap") else text

@@ -26,7 +26,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(("format", "start", "part"), [
-    ("text", "DENY  buy 20 PG", "63 │ kill switch KILL-010"), ("md", "**DENY**", "```cap\nkill switch KILL-010"),
+    ("text", "DENY  buy 20 PG", "69 │ kill switch KILL-010"), ("md", "**DENY**", "```cap\nkill switch KILL-010"),
     ("html", "<!doctype html>", "kill switch KILL-010"), ("json", '{\n  "schema": "caplex.explanation/1"', '"decided": true')])
 def test_the_formats(capsys, format, start, part):
     status, out, err = run(capsys, *EXPLAIN, "--format", format)

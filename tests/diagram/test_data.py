@@ -240,7 +240,7 @@ def test_nothing_that_moves_the_cursor_gets_into_a_diagram():
 def test_a_picture_does_not_say_where_the_policy_lies(tmp_path):
     (tmp_path / "desk.cap").write_text((EXAMPLES / "quickstart" / "desk.cap").read_text(encoding="utf-8"), encoding="utf-8")
     assert caplex.graph(tmp_path / "desk.cap").svg() == pictures()["quickstart"].svg()
-    assert row(pictures()["quickstart"], "EXP-010").source == "desk.cap:48"
+    assert row(pictures()["quickstart"], "EXP-010").source == "desk.cap:54"
     assert str(EXAMPLES) not in str(pictures()["quickstart"].to_dict())
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
 import caplex
 from caplex.compiler.cli import formatting, main, output
 
+ROOT = Path(__file__).resolve().parents[2]
 UGLY = "rule A-1 {deny when x}\n"
 NEAT = "rule A-1 { deny when x }\n"
 
@@ -159,3 +161,8 @@ def test_as_marks_beside_the_lines_on_github(folder, capsys):
 def test_from_python():
     assert caplex.format_text(UGLY) == NEAT
     assert "format_text" in dir(caplex)
+
+
+@pytest.mark.parametrize("part", ["examples", "stdlib_rules", "benchmarks", "grammar"])
+def test_what_we_write_is_formatted(part, capsys):
+    assert main.run(["fmt", "--check", str(ROOT / part)]) == 0, capsys.readouterr().out

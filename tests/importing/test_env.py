@@ -40,7 +40,7 @@ def test_every_variable_moves_its_setting() -> None:
 
 
 def test_the_titles_of_the_policy_name_the_variables() -> None:
-    named = re.findall(r'^setting (\w+) .*"(POLICY_\w+)"$', POLICY.read_text(encoding="utf-8"), re.M)
+    named = re.findall(r'^setting (\w+) [^"]*"(POLICY_\w+)"$', POLICY.read_text(encoding="utf-8"), re.M)
     assert {variable: setting for setting, variable in named} == {"POLICY_" + variable: setting for variable, (setting, _) in env.VARIABLES.items()}
 
 
