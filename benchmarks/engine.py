@@ -6,7 +6,7 @@ round. Before that each desk has seen both sides of all its symbols; the streams
 the same nine rules; both write every step to a file without forcing it to the disk. Its cost grows with the stream, so that
 lengths are compared.
 
-    python benchmarks/engine.py [--rounds N] [--batch N] [--lengths N,N] [--stream N] [--json]
+    python benchmarks/engine.py [--rounds N] [--batch N] [--lengths N,N] [--stream N] [--json FILE]
 """
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter_ns, process_time_ns
 from typing import Any
+
+from results import Result, option, quartiles, write
 
 import caplex
 from caplex.compiler.recorded import compile_recorded
@@ -279,9 +281,7 @@ def resident() -> int:
 
 
 def summary(values: list[float]) -> dict[str, float]:
-    if len(values) < 2:
-        return {"median": values[0], "low": values[0], "high": values[0]}
-    low, middle, high = statistics.quantiles(values, n=4)
+    low, middle, high = quartiles(values)
     return {"median": middle, "low": low, "high": high}
 
 
@@ -323,6 +323,15 @@ def show(result: dict[str, Any]) -> Iterator[str]:
         f"{each / 1000:.0f}" for each in stream["tenths"])
 
 
+def results(told: dict[str, dict[str, float]], peer_rounds: int, rounds: int) -> Iterator[Result]:
+    """The ratios in the form that all benchmarks write; the goal of PolicyGate's is asked of each length."""
+    for name, s in told.items():
+        budget, way = BUDGETS.get(name.partition(" (")[0], (None, ""))
+        samples = 1 if name.startswith("last") else peer_rounds if name.startswith("policygate") else rounds
+        yield Result(name, "ratio", s["median"], s["low"], s["high"], samples, budget if way == "at most" else None, budget if way == "at least" else None,
+                     better="higher" if name.startswith("policygate") else "lower")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
@@ -331,7 +340,7 @@ def main() -> int:
     parser.add_argument("--peer-rounds", type=int, default=3)
     parser.add_argument("--recover", type=int, default=2000, help="intents in the journal that is recovered")
     parser.add_argument("--stream", type=int, default=5000, help="intents in the sustained stream")
-    parser.add_argument("--json", action="store_true")
+    option(parser)
     chosen = parser.parse_args()
     policy = caplex.load(NINE, settings=WIDE)
     compared = check(policy, 200)
@@ -344,10 +353,11 @@ def main() -> int:
     for length, rows in (beside or {}).items():
         ns |= {f"{form}, {length} intents": summary(values) for form, values in rows.items()}
     result = {"ns": ns, "ratios": ratios(found, beside, stream), "policygate": beside and sorted(beside), "recovery": recovered, "stream": stream}
-    if chosen.json:
-        print(json.dumps({"schema": "caplex.bench/1", "cases": compared, "equal": compared, **result}))
-    else:
-        print(f"{compared} decisions, all equal to those on the documents\n")
+    checked = f"{compared} decisions, all equal to those on the documents"
+    write(chosen.json, "engine", list(results(result["ratios"], chosen.peer_rounds, chosen.rounds)), checked=checked,
+          notes=[] if beside else ["policygate-capital is not installed"])
+    if chosen.json != "-":
+        print(f"{checked}\n")
         print("\n".join(show(result)))
     return 0
 

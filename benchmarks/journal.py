@@ -6,7 +6,7 @@ lines is read and verified, and the memory that this takes is shown. At last an 
 fills of `stream.py`) is opened again without its store, and replayed: each decision made again and compared. What a CPU second does (the best round) is not disturbed by
 what else runs on the machine, nor by its disk.
 
-    python benchmarks/journal.py [--lines N] [--long N] [--replay N] [--rounds N] [--folder DIR]
+    python benchmarks/journal.py [--lines N] [--long N] [--replay N] [--rounds N] [--folder DIR] [--json FILE]
 """
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
+from results import Result, option, write
 from stream import POLICY, events
 
 import caplex
@@ -74,16 +75,19 @@ def main() -> int:
     parser.add_argument("--replay", type=int, default=50_000, help="lines of the journal that an engine opens again; 0: none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="on the disk that is asked about; a temporary one by default")
+    option(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        writing(Path(folder), given.lines, given.rounds)
-        reading(Path(folder), given.long)
+        found = writing(Path(folder), given.lines, given.rounds)
+        found += reading(Path(folder), given.long)
         if given.replay:
-            replaying(Path(folder), given.replay)
+            found += replaying(Path(folder), given.replay)
+    write(given.json, "journal", found)
     return 0
 
 
-def writing(folder: Path, count: int, rounds: int) -> None:
+def writing(folder: Path, count: int, rounds: int) -> list[Result]:
+    found = []
     events = [event(number) for number in range(count)]
     journalled(folder / "lines", events, "os", 64)
     lines = (folder / "lines").read_bytes().splitlines(keepends=True)[1:]
@@ -102,12 +106,16 @@ def writing(folder: Path, count: int, rounds: int) -> None:
             theirs.append(rate(few, partial(bare, path.with_suffix(".bare"), lines[:few], at_once, syncs)))
             for left in folder.glob(f"{name}*"):
                 left.unlink()
+        found.append(Result.ratio(f"write() alone / {name}", theirs, ours, better="lower"))
+        if share == 1 and at_once == 64:
+            found.append(Result("lines a second of the processor", "1/s", *[max(alone)] * 3, len(alone), least=GOAL))
         ratio = statistics.median(bareness / our for our, bareness in zip(ours, theirs, strict=True))
         print(f"{name:34}{middle(ours)}{max(alone):>14,.0f}{middle(theirs):>15}{ratio:>8.1f}")
     print(f"goal for encode, sha256 and write: {GOAL:,} lines/s")
+    return found
 
 
-def reading(folder: Path, count: int) -> None:
+def reading(folder: Path, count: int) -> list[Result]:
     path = folder / "long"
     journalled(path, (event(number) for number in range(count)), "os", 1024)
     size = path.stat().st_size
@@ -121,10 +129,13 @@ def reading(folder: Path, count: int) -> None:
         for record in read(path):
             assert record.body is not None
 
+    found = []
     print(f"\n{f'reading {count:,} lines, {size / 2**20:.0f} MiB':34}{'a CPU second':>14}")
     for name, work in (("read() alone", bytes_alone), ("read, chain alone", lambda: sum(1 for _ in read(path))), ("read, bodies too", bodies),
                        ("verify", lambda: verify(path).ok or sys.exit("the journal does not verify"))):
-        print(f"{name:34}{rate(count, work, process_time):>14,.0f}")
+        speed = rate(count, work, process_time)
+        found.append(Result(f"{name}, lines a second of the processor", "1/s", speed, speed, speed))
+        print(f"{name:34}{speed:>14,.0f}")
     few = min(count, 50_000)
     short = folder / "short"
     journalled(short, (event(number) for number in range(few // 10)), "os", 1024)
@@ -138,9 +149,11 @@ def reading(folder: Path, count: int) -> None:
         peaks[label] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     print("memory at its highest: " + ", ".join(f"{peak / 2**20:.1f} MiB over {min(label, few * 2):,} lines" for label, peak in peaks.items()))
+    short_peak, long_peak = peaks.values()
+    return [*found, Result("memory of reading, long journal / short", "ratio", *[long_peak / short_peak] * 3, better="lower")]
 
 
-def replaying(folder: Path, count: int) -> None:
+def replaying(folder: Path, count: int) -> list[Result]:
     """What an engine wrote, folded and decided again."""
     path, policy = folder / "desk.journal", caplex.loads(POLICY, name="desk.cap")
     with caplex.Engine(policy, path, durability="os", store=False) as engine:
@@ -154,10 +167,14 @@ def replaying(folder: Path, count: int) -> None:
         if not replay(path, load=compile_recorded).identical:
             sys.exit("the journal did not replay to the same answers")
 
+    found = []
     print(f"\n{f'an engine and {lines:,} lines':34}{'a CPU second':>14}")
     for name, work in (("opened again, without its store", lambda: caplex.Engine(policy, path, durability="os", store=False).close()),
                        ("replayed and compared", identical)):
-        print(f"{name:34}{rate(lines, work, process_time):>14,.0f}")
+        speed = rate(lines, work, process_time)
+        found.append(Result(f"{name}, lines a second of the processor", "1/s", speed, speed, speed))
+        print(f"{name:34}{speed:>14,.0f}")
+    return found
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ are answered from the last good tree. Diagnostics are counted from the last key 
 server itself worked for them and waited for another key, which other programs on the machine disturb least (Linux alone
 tells it). Needs the extra `lsp`.
 
-    python benchmarks/lsp.py [--rules N] [--rounds N]
+    python benchmarks/lsp.py [--rules N] [--rounds N] [--json FILE]
 """
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from time import perf_counter
 from typing import Any
 
 from parse import policy
+from results import Result, option, write
 
 BUDGET_MS = {"hover": 100, "completion": 100, "definition": 100, "diagnostics": 700, "… worked and waited": 700}
 WAITS_MS = 100  # for another key: session.DEBOUNCE
@@ -74,6 +75,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rules", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=9)
+    option(parser)
     options = parser.parse_args()
     text = policy(options.rules)
     times: dict[str, list[float]] = {name: [] for name in BUDGET_MS}
@@ -108,6 +110,11 @@ def main() -> int:
         client.ask("shutdown", None)
         client.send("exit", None)
         client.process.wait(30)
+    write(options.json, "lsp", [
+        Result.of(f"{name.removeprefix('… ')}, {options.rules} rules", found, "ms", most=BUDGET_MS[name] if options.rules == 1000 else None)
+        for name, found in times.items() if found])
+    if options.json == "-":
+        return 0
     print(f"{options.rules} rules, {text.count(chr(10))} lines, {options.rounds} rounds; milliseconds, median (worst), budget")
     for name, found in times.items():
         if found:

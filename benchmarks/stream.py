@@ -5,7 +5,7 @@ for each intent. Memory must be flat once the first checkpoints are behind, and 
 long as the windows of the policy, and time passes in the stream as fast as `--pace` says. At the end the journal is opened
 again, with the store and (if asked for) without it.
 
-    python benchmarks/stream.py [--intents N] [--without-store] [--cold] [--pace SECONDS] [--folder DIR]
+    python benchmarks/stream.py [--intents N] [--without-store] [--cold] [--pace SECONDS] [--folder DIR] [--json FILE]
 """
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
+
+from results import Curve, Result, option, write
 
 import caplex
 from caplex.runtime.clock import format_instant, parse_instant
@@ -74,6 +76,7 @@ def main() -> int:
     parser.add_argument("--without-store", action="store_true")
     parser.add_argument("--cold", action="store_true", help="open the journal at the end without the store as well")
     parser.add_argument("--folder")
+    option(parser)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         run(Path(folder), asked)
@@ -81,6 +84,7 @@ def main() -> int:
 
 
 def run(folder: Path, asked: argparse.Namespace) -> None:
+    tenths: list[tuple[float, float, float]] = []
     policy, journal, step = caplex.loads(POLICY, name="desk.cap"), folder / "desk.journal", max(asked.intents // 10, 1)
     print(f"{'intents':>9} {'events':>9} {'µs an event':>12} {'CPU µs':>8} {'RSS MiB':>8} {'journal MiB':>12} {'store MiB':>10}")
     with caplex.Engine(policy, journal, durability="os", store=not asked.without_store) as engine:
@@ -97,11 +101,19 @@ def run(folder: Path, asked: argparse.Namespace) -> None:
                 wall, busy, events_done = perf_counter() - begun, process_time() - cpu, total - before
                 print(f"{number:>9} {total:>9} {wall / events_done * 1e6:>12.0f} {busy / events_done * 1e6:>8.0f} {resident():>8.1f} "
                       f"{size(journal):>12.1f} {size(folder / 'desk.journal.db', folder / 'desk.journal.db-wal'):>10.1f}", flush=True)
+                tenths.append((number, busy / events_done * 1e6, resident()))
                 begun, cpu, before = perf_counter(), process_time(), total
         state = engine._machine.state
         print(f"approved {approved}; in memory: " + ", ".join(f"{len(getattr(state, name))} {name}" for name in (
             "seen", "event_ids", "orders", "by_intent", "by_client", "fills", "holds", "latches")))
     print(f"opened again in {opened(policy, journal, True):.2f} s with the store")
+    first, last = tenths[1], tenths[-1]
+    write(asked.json, "stream", [
+        Result("processor time of an event, last tenth / second", "ratio", *[last[1] / first[1]] * 3, better="lower"),
+        Result("resident memory, last tenth / second", "ratio", *[last[2] / first[2]] * 3 if first[2] else [1.0] * 3, better="lower")],
+        [Curve("processor time of an event, as the stream grows", "intents", [(n, us, us, us) for n, us, _ in tenths], "us"),
+         Curve("resident memory, as the stream grows", "intents", [(n, size, size, size) for n, _, size in tenths], "MiB")],
+        notes=[f"{asked.intents} intents"])
     if asked.cold:
         print(f"opened again in {opened(policy, journal, False):.2f} s without it: {total} events, folded again")
 

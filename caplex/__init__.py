@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from caplex.compiler.lint.run import lint
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
     from caplex.compiler.testing.run import test
+    from caplex.compiler.tools.bench import bench
     from caplex.compiler.tools.diagram.build import graph
+    from caplex.compiler.tools.document.build import document
+    from caplex.compiler.tools.replays import replay_many
     from caplex.runtime.allocation.result import Allocation
     from caplex.runtime.decision import Decision
     from caplex.runtime.engine.engine import Engine, Outcome
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Allocation": "caplex.runtime.allocation.result",
+    "bench": "caplex.compiler.tools.bench",
     **dict.fromkeys(("check", "check_text", "compile_text", "load", "loads"), "caplex.compiler.loading"),
     **dict.fromkeys(("CaplexError", "EventError", "JournalError", "PolicyError", "StaleDecision"), "caplex.runtime.errors"),
     "Decision": "caplex.runtime.decision",
@@ -40,15 +44,17 @@ _HOMES = {
     "Policy": "caplex.runtime.policy",
     "Snapshot": "caplex.runtime.venue",
     "Verdict": "caplex.runtime.ruling",
+    "document": "caplex.compiler.tools.document.build",
     "format_text": "caplex.compiler.formatting.format",
     "graph": "caplex.compiler.tools.diagram.build",
     "lint": "caplex.compiler.lint.run",
+    "replay_many": "caplex.compiler.tools.replays",
     "test": "caplex.compiler.testing.run",
 }
 
 __all__ = [
     "Allocation", "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
-    "__version__", "check", "check_text", "compile_text", "format_text", "graph", "lint", "load", "loads", "test",
+    "__version__", "bench", "check", "check_text", "compile_text", "document", "format_text", "graph", "lint", "load", "loads", "replay_many", "test",
 ]
 
 

@@ -1,14 +1,13 @@
 """From a file or a text to a `Policy`: the one way in, for Python and for the command line."""
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from caplex.compiler.codegen import artifact
+from caplex.compiler.collecting import paused
 
 if TYPE_CHECKING:
     from caplex.compiler.diagnostics.diagnostic import Diagnostic
@@ -36,17 +35,18 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
         PolicyError: It does not compile; `.diagnostics` say why.
     """
     values = resolve_settings(settings)
-    name = _name(path, values, mode)
-    kept = artifact.read(name) if name else None
+    name, known = _name(path, values, mode)
+    kept = artifact.read(name, known) if name else None
     if kept is not None and kept.plan:
         plan = _thawed(kept.plan)
         if plan is not None:
             return _policy(plan)
     from caplex.compiler import driver
 
-    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
-    plan, frozen = _compile(checked, diagnostics, values, mode)
-    _keep(name, checked, diagnostics, frozen)
+    with paused():
+        checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
+        plan, frozen = _compile(checked, diagnostics, values, mode)
+        _keep(name, checked, diagnostics, frozen)
     return _policy(plan)
 
 
@@ -56,8 +56,9 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
     from caplex.compiler.source import Source
 
     values = resolve_settings(settings)
-    checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
-    return _policy(_compile(checked, diagnostics, values, mode)[0])
+    with paused():
+        checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
+        return _policy(_compile(checked, diagnostics, values, mode)[0])
 
 
 compile_text = loads
@@ -76,17 +77,18 @@ def check(*paths: str | Path, settings: Settings = None, mode: Mode | None = Non
 
 
 def _check(path: str | Path, values: Mapping[str, Any], mode: Mode | None) -> list[Diagnostic]:
-    name = _name(path, values, mode)
-    kept = artifact.read(name) if name else None
-    known = artifact.load(kept.diagnostics) if kept is not None else None
-    if isinstance(known, list):
-        return known
+    name, known = _name(path, values, mode)
+    kept = artifact.read(name, known) if name else None
+    found = artifact.load(kept.diagnostics) if kept is not None else None
+    if isinstance(found, list):
+        return found
     from caplex.compiler import driver
 
-    checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode, alone=True)
-    if name and checked is not None and not any(found.is_error for found in diagnostics):
-        # Whoever checks a policy decides with it next: then that finds it compiled.
-        _keep(name, checked, diagnostics, _compile(checked, diagnostics, values, mode)[1])
+    with paused():
+        checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode, alone=True)
+        if name and checked is not None and not any(found.is_error for found in diagnostics):
+            # Whoever checks a policy decides with it next: then that finds it compiled.
+            _keep(name, checked, diagnostics, _compile(checked, diagnostics, values, mode)[1])
     return diagnostics
 
 
@@ -95,7 +97,8 @@ def check_text(text: str, *, name: str = "policy.cap") -> list[Diagnostic]:
     from caplex.compiler import driver
     from caplex.compiler.source import Source
 
-    return driver.check_source(Source(name, text))[1]
+    with paused():
+        return driver.check_source(Source(name, text))[1]
 
 
 def resolve_settings(settings: Settings) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def _compile(
     if checked is None or errors:
         message = "\n\n".join(render(found) for found in errors) or "the policy does not compile"
         raise PolicyError(message, diagnostics=diagnostics)
-    with _no_collection():
+    with paused():
         graph = build(checked)
         assembler = Assembler(graph)
         generated = assembler.generate()
@@ -144,7 +147,7 @@ def _compile(
         by_alias = sorted((alias, module.span.source.text) for alias, module in checked.modules.items())
         hashes = {  # by alias, not by path: the same policy has the same hash wherever it lies
             "hash": sha256(json.dumps([graph.policy.mode, by_alias]).encode()),
-            "settings_hash": sha256(json.dumps(sorted((name, str(info.value)) for name, info in checked.settings.items())).encode()),
+            "settings_hash": sha256(json.dumps(sorted((name, _stable(info.value)) for name, info in checked.settings.items())).encode()),
         }
         given = {"settings": {name: recorded(value) for name, value in sorted(values.items())}, "mode": mode}
         code = plans.code_of(graph.policy.name, generated)
@@ -166,17 +169,22 @@ def builtin_schema() -> Schema:
     return found
 
 
+def _stable(value: object) -> str:
+    """*value* as the hash of the settings takes it; of a set the members sorted, as its own order changes from process to process."""
+    return f"frozenset({{{', '.join(sorted(map(repr, value)))}}})" if isinstance(value, frozenset) and value else str(value)
+
+
 # ── the cache ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _name(path: str | Path, settings: Mapping[str, Any], mode: str | None) -> str:
-    """What the artifact of this policy is called; empty if the file cannot be read."""
+def _name(path: str | Path, settings: Mapping[str, Any], mode: str | None) -> tuple[str, tuple[str, str]]:
+    """What the artifact of this policy is called, and the file with its hash; empty if it cannot be read."""
     try:
         digest = artifact.digest_of(path)
         where = str(Path(path).resolve())
     except (OSError, ValueError):  # ValueError: a NUL in the path
-        return ""
-    return artifact.key(str(path), where, digest, json.dumps(settings, sort_keys=True, default=str), mode or "")
+        return "", ("", "")
+    return artifact.key(str(path), where, digest, json.dumps(settings, sort_keys=True, default=repr), mode or ""), (where, digest)
 
 
 def _keep(name: str, checked: CheckedModule | None, diagnostics: list[Diagnostic], plan: bytes) -> None:
@@ -199,22 +207,10 @@ def _keep(name: str, checked: CheckedModule | None, diagnostics: list[Diagnostic
     artifact.write(name, artifact.Artifact(tuple(sorted(set(files))), told, plan))
 
 
-def _thawed(data: bytes) -> Plan | None:
+def _thawed(data: bytes | memoryview) -> Plan | None:
     from caplex.compiler.codegen import plans
 
     try:
         return plans.thaw(data)
     except plans.DAMAGED:
         return None
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Building makes many objects that all stay: the collector would only walk them again and again."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()

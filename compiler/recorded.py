@@ -7,8 +7,10 @@ from itertools import count
 from pathlib import PurePath
 from typing import Any
 
+from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.driver import STANDARD
 from caplex.compiler.semantics.analyse import analyse, ordered
+from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.semantics.symbols import Loaded, Target
 from caplex.compiler.source import Source
 from caplex.compiler.syntax.parser import parse
@@ -50,15 +52,21 @@ def compile_recorded(record: Mapping[str, Any]) -> Policy:
     entry = record.get("entry")
     if not isinstance(sources, Mapping) or not isinstance(entry, str) or entry not in sources:
         raise PolicyError(f"the journal holds no texts of the policy `{record.get('name')}`; name the policy itself")
-    ids = count()
-    module, problems = parse(Source(entry, sources[entry]), ids=ids)
     values, mode = dict(given.get("settings") or {}), given.get("mode")
-    checked = None
-    if module is not None:
-        checked, found = analyse(module, load=Texts(ids, sources), settings=values, mode=mode, identity=os.path.normpath(entry))
-        problems = [*problems, *found]
-    policy = policy_of(checked, ordered(problems), values, mode)
+    checked, problems = checked_again(entry, sources, given)
+    policy = policy_of(checked, problems, values, mode)
     if (policy.hash, policy.settings_hash) != (record.get("hash"), record.get("settings_hash")):
         raise PolicyError(f"the texts in the journal give the policy {policy.hash[:19]}…, and the record names {str(record.get('hash'))[:19]}…: "
                           "one of the two was made by another version of caplex, or was changed")
     return policy
+
+
+def checked_again(entry: str, sources: Mapping[str, str], given: Mapping[str, Any]) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """The checked module of the text *entry* of *sources*, with what was *given* from outside; and what checking found."""
+    ids = count()
+    module, problems = parse(Source(entry, sources[entry]), ids=ids)
+    if module is None:
+        return None, ordered(problems)
+    checked, found = analyse(module, load=Texts(ids, sources), settings=dict(given.get("settings") or {}), mode=given.get("mode"),
+                             identity=os.path.normpath(entry))
+    return checked, ordered([*problems, *found])

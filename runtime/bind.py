@@ -11,6 +11,7 @@ from caplex.runtime.facts import Row, World
 from caplex.runtime.grid import Grid
 from caplex.runtime.layout import pointer
 from caplex.runtime.operators import TRAP, rows_of
+from caplex.runtime.overrides import candidates
 from caplex.runtime.plan import Override, Plan, RulePlan, SettingPlan, SlotSpec
 from caplex.runtime.switches import after_arming
 from caplex.runtime.values import (
@@ -128,7 +129,7 @@ class Bound:
             return setting.value, None
         matching: list[Override] = []
         lost: list[Unknown] = []
-        for override in setting.overrides:
+        for override in candidates(self.plan, setting, self._scope_value):
             if override.until_ns is not None and not (isinstance(self.now, Fraction) and self.now < override.until_ns):
                 continue
             fits = both(*(equal(self._scope_value(slot), text) for text, slot in override.scopes))
@@ -155,7 +156,7 @@ class Bound:
         return (override.kind != "tighten", *(dimension not in named for dimension in setting.order))
 
     def _switch(self, name: str) -> Any:
-        scope = self.scope(next(rule for rule in self.plan.rules if rule.id == name))
+        scope = self.scope(self.plan.rule(name))
         return scope if isinstance(scope, Unknown) else "armed" if scope is None else self.world.switch(name, scope)
 
     def scope(self, rule: RulePlan) -> tuple[tuple[str, str], ...] | Unknown | None:

@@ -17,9 +17,12 @@ from typing import Any, Final
 from caplex.runtime.clock import format_instant, from_datetime
 
 PLACES: Final = 8
-_SMALL: Final = 10**60
-_UNITS: Final = tuple(Decimal((0, (1,), -places)) for places in range(20))
+SMALL: Final = 10**60
+_NEGATIVE: Final = -SMALL
+_UNITS: Final = tuple(Decimal(10**places) for places in range(20))
 _WIDE: Final = Context(prec=70)  # our own: a host may have set any
+quotient: Final = _WIDE.divide
+"""Of a number below `SMALL` and a power of ten: exact, and without trailing zeros."""
 MAX_DEPTH: Final = 64
 
 
@@ -64,7 +67,7 @@ def plain(value: Fraction | int) -> str:
     if value.denominator == 1:
         return fixed(value.numerator, 0)
     places = decimal_places(value)
-    return fixed(int(value * 10**places), places) if places is not None else floor_text(value)
+    return fixed(value.numerator * (10**places // value.denominator), places) if places is not None else floor_text(value)
 
 
 def floor_text(value: Fraction, places: int = PLACES) -> str:
@@ -84,20 +87,21 @@ def exact_text(value: Fraction) -> str:
 
 def to_decimal(value: Fraction) -> Decimal:
     """Exact where a decimal can be, else rounded down to 12 places."""
+    if value.denominator == 1:
+        return from_scaled(value.numerator, 0)
     places = decimal_places(value)
     if places is None:
         places = 12
-    scaled = (value * 10**places).__floor__()
-    return from_scaled(scaled, places)
+    return from_scaled(value.numerator * 10**places // value.denominator, places)
 
 
 def from_scaled(scaled: int, places: int) -> Decimal:
     """``scaled / 10^places``, exactly: not through the context, whose 28 digits would round it."""
+    if _NEGATIVE < scaled < SMALL and places < len(_UNITS):
+        return quotient(scaled, _UNITS[places])
     whole, part = divmod(scaled, 10**places)
     if not part:
         return Decimal(whole)
-    if -_SMALL < scaled < _SMALL:
-        return _WIDE.normalize(_WIDE.multiply(scaled, _UNITS[places] if places < len(_UNITS) else Decimal((0, (1,), -places))))
     while scaled % 10 == 0:
         scaled, places = scaled // 10, places - 1
     return Decimal((1 if scaled < 0 else 0, tuple(map(int, _digits(abs(scaled)))), -places))

@@ -84,6 +84,7 @@ class Layout:
         intent = schema.sections.get("intent")
         self._steps = {name: spec.normalised for name, spec in intent.fields.items() if spec.normalised} if intent else {}
         self._fields = _fields_of(schema)
+        self._rows: dict[str, tuple[dict[str, None], tuple[str, ...]]] = {}
         if self._object(document, ""):
             self._document(document)
 
@@ -112,7 +113,7 @@ class Layout:
         return False
 
     def _known(self, data: Mapping[Any, Any], allowed: Iterable[str], path: str) -> None:
-        names = dict.fromkeys(allowed)
+        names = allowed if isinstance(allowed, dict) else dict.fromkeys(allowed)
         for key in data:
             if not isinstance(key, str):
                 self._say(path, "unknown-key", shown(key))
@@ -242,12 +243,22 @@ class Layout:
                 self._say(here + pointer(needed), "missing", "", "text")
         return found
 
+    def _of_rows(self, section: SectionSpec) -> tuple[dict[str, None], tuple[str, ...]]:
+        """What rows of *section* may say, and by what they may be keyed; gathered once for all rows."""
+        found = self._rows.get(section.name)
+        if found is None:
+            own = [section.key] if section.key else []
+            found = self._rows[section.name] = (
+                dict.fromkeys([*self._allowed(section), *IDENTITY[:2], *own, "as_of"]), tuple(dict.fromkeys((*IDENTITY, *own))))
+        return found
+
     def _row(self, section: SectionSpec, row: Any, path: str, found: list[Entry], keys: dict[str, str]) -> bool:
         if not self._object(row, path):
             return False
-        self._known(row, [*self._allowed(section), *IDENTITY[:2], *([section.key] if section.key else []), "as_of"], path)
+        names, dimensions = self._of_rows(section)
+        self._known(row, names, path)
         entry = Entry(row, path, keys)
-        for dimension in dict.fromkeys((*IDENTITY, *([section.key] if section.key else []))):
+        for dimension in dimensions:
             given = row.get(dimension)
             if given is None:
                 continue

@@ -231,7 +231,9 @@ def _rule_reason(case: Case, standing: Standing, *, held: bool) -> Reason:
     """Told at the size where the rule was broken: the whole intent, or the smaller one that the caps had left."""
     rule, n = standing.rule, case.n
     smaller = case.permitted < n if held else standing.cap == n
-    observed, bound = case.bound.sides(rule, (case.permitted if held else case.x) if smaller else n)
+    observed, bound = standing.observed, standing.bound
+    if smaller or rule.kind == "switch":
+        observed, bound = case.bound.sides(rule, (case.permitted if held else case.x) if smaller else n)
     approval = None
     if held:
         role, quorum, within = rule.approval or (rule.overridable or "", 1, None)
@@ -393,5 +395,7 @@ def _count(case: Case, trip: Any, verdict: Verdict, reasons: tuple[Reason, ...],
 
 
 def _obligations(plan: Plan, trips: list[Trip]) -> tuple[Obligation, ...]:
+    if not trips:
+        return ()
     duties = {rule.id: rule.duties for rule in plan.rules if rule.kind == "switch"}
     return tuple(Obligation(do, trip.switch, channel) for trip in trips for do, channel in duties[trip.switch])

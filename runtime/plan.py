@@ -11,12 +11,13 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from caplex.runtime.schema import Schema, Type
+from caplex.runtime.tape import Tape
 from caplex.runtime.values import Truth
 
 Slots = Sequence[Any]
 Reading = Callable[[Slots, Fraction], Any]
 Condition = Callable[[Slots, Fraction], Truth]
-Fusion = Callable[[tuple[Any, ...]], tuple[int, int, int] | None]
+Fusion = Callable[..., tuple[int, int, int] | None]
 """From scaled integers to (permitted in 1e-8, mask of broken rules, mask of rules that fail at the smaller size)."""
 
 
@@ -350,7 +351,30 @@ class Plan:
     """Those of *folds* over positions that follow from their values in each symbol: the function, by the same numbers."""
     keep_ns: dict[str, int | None] = field(default_factory=dict)
     """How far back each history is read, by section; None: without end. A history that is not here is not read."""
+    columns: Tape = field(default_factory=Tape)
+    """The columns form."""
     given: dict[str, Any] = field(default_factory=dict)
     """What came from outside: ``settings`` by name and ``mode``, as given."""
     sources: dict[str, str] = field(default_factory=dict)
     """Text of each source file by name, so that explanations can cite lines."""
+    lookups: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What is looked up often, made when first asked for: overrides by setting (`runtime.overrides`), rules by id under the empty name."""
+
+    def rule(self, id_: str) -> RulePlan:
+        """The rule with this id. Raises KeyError."""
+        found = self.find(id_)
+        if found is None:
+            raise KeyError(id_)
+        return found
+
+    def find(self, id_: str) -> RulePlan | None:
+        """The rule with this id; None if there is none."""
+        known = self.lookups.get("")
+        if known is None or known[0] is not self.rules:
+            known = self.lookups[""] = self.rules, {rule.id: rule for rule in self.rules}
+        found: RulePlan | None = known[1].get(id_)
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Ids of the rules, in the order of decision."""
+        return tuple(rule.id for rule in self.rules)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from caplex.runtime import required, tracing
 from caplex.runtime.bind import Bound
-from caplex.runtime.canonical import from_scaled
+from caplex.runtime.canonical import SMALL, from_scaled, quotient
 from caplex.runtime.decision import Decision, FirstReason
 from caplex.runtime.facts import Facts
 from caplex.runtime.judge import Case, judge
 from caplex.runtime.operators import Unusable
-from caplex.runtime.plan import Plan
+from caplex.runtime.plan import Fusion, Plan
 from caplex.runtime.ruling import Approval, Effect, Reason, RuleTrace, Ruling, Shown, Verdict
 from caplex.runtime.schema import PLAN_IN_FORCE
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from caplex.runtime.whatif import WhatIf
 
 PLACES = 8
+_UNIT = Decimal(10**PLACES)
 _ALLOW, _MODIFY, _DENY, _NOTHING = Verdict.ALLOW, Verdict.MODIFY, Verdict.DENY, Decimal(0)
-_new = object.__new__
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -35,12 +35,25 @@ class Policy:
         hash: ``sha256:…`` of all sources; settings_hash: of the resolved settings.
     """
 
-    __slots__ = ("_fused", "names", "plan")
+    __slots__ = ("_fused", "_names", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._fused = plan.fused
-        self.names = tuple(rule.id for rule in plan.rules)
+        self._fused: Fusion = self._first
+        self._names: tuple[str, ...] | None = None
+
+    def _first(self, *ints: Any) -> tuple[int, int, int] | None:
+        """Stands for the fused form until it is called: a plan from the cache unpacks it then. (A hook for missing attributes costs each read.)"""
+        assert self.plan.fused is not None  # or there would be no integers
+        self._fused = self.plan.fused
+        return self._fused(*ints)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of the rules, in the order of decision."""
+        if self._names is None:
+            self._names = self.plan.names()
+        return self._names
 
     @property
     def name(self) -> str:
@@ -116,12 +129,12 @@ class Policy:
         ints = bound.ints
         if ints is not None:
             try:
-                core = self._fused(ints)  # type: ignore[misc]
+                core = self._fused(*ints)
             except Unusable:
                 core = None  # the traced form says which reading it was
             if core is not None:
                 # Written out here: a constructor would cost as much as several rules.
-                decision: Decision = _new(Decision)
+                decision = Decision()
                 decision._bound = bound
                 decision._core = core
                 permitted, broken, failing = core
@@ -129,16 +142,36 @@ class Policy:
                     decision.verdict, decision.quantity, decision.reason = _ALLOW, bound.asked_decimal, None
                     return decision
                 if permitted:
-                    decision.verdict, decision.quantity = _MODIFY, from_scaled(permitted, PLACES)
+                    decision.verdict, decision.quantity = _MODIFY, quotient(permitted, _UNIT) if permitted < SMALL else from_scaled(permitted, PLACES)
                 else:
                     decision.verdict, decision.quantity = _DENY, _NOTHING
                 broken |= failing
                 rule = bound.names[(broken & -broken).bit_length() - 1] if broken > 0 else decision.decided_by
-                reason: FirstReason = _new(FirstReason)
+                reason = FirstReason()
                 reason._bound, reason.rule = bound, rule  # type: ignore[assignment]
                 decision.reason = reason
                 return decision
         return Decision.from_ruling(bound, *judge(self.plan, bound))
+
+    def decide_frame(self, frame: Any, facts: Mapping[str, Any] | None = None) -> Any:
+        """Decide each row of *frame* (pandas, polars, arrow) as one intent; the frame with the answers beside it, same kind, same order.
+
+        Columns are called as their places are, ``intent.symbol``, ``market.price``, ``now`` (docs/spec.md, CAP-FRAME); what no column
+        says, *facts* say for all rows. Answers: ``verdict``, ``quantity`` (exact), ``decided_by``, ``reason``, ``fell_back``: whether
+        the row was decided alone, because it did not fit into columns of whole numbers. Needs the extra ``frames``.
+
+        Raises:
+            FrameError: A column that the facts have no place for, one without a time zone, or no frame at all.
+        """
+        from caplex.runtime.columns.deciding import decide_frame
+
+        return decide_frame(self, frame, facts)[0]
+
+    def decide_row(self, frame: Any, row: int, facts: Mapping[str, Any] | None = None) -> Decision:
+        """The decision of one row of *frame* in full, as `decide_frame` has it in short."""
+        from caplex.runtime.columns.deciding import decide_row
+
+        return decide_row(self, frame, row, facts)
 
     def allocate(
         self, facts: Mapping[str, Any] | Facts, current: Mapping[str, Any] | None = None, *, name: str | None = None,
@@ -209,11 +242,17 @@ class Policy:
 
     def sized(self, rule: str) -> bool:
         """Does the rule measure what the order would lead to?"""
-        return any(each.id == rule and each.reads_size for each in self.plan.rules)
+        found = self.plan.find(rule)
+        return found is not None and found.reads_size
 
     def place(self, rule: str) -> Mapping[str, Any] | None:
         """Where the rule stands; None for what stands in no file."""
-        return next((each.position for each in self.plan.rules if each.id == rule), None)
+        found = self.plan.find(rule)
+        return found.position if found is not None else None
+
+    def spoken(self, bound: Bound, ruling: Ruling, case: Case | None) -> dict[str, tracing.Spoken]:
+        """Of each rule that is a reason: what it read, and where its bound came from."""
+        return tracing.spoken(ruling, case, self.plan, bound)
 
     def traces(self, bound: Bound, ruling: Ruling, case: Case | None) -> tuple[RuleTrace, ...]:
         """How each rule came to its answer."""

@@ -5,7 +5,7 @@ What a journal recorded as events is taken again in its order; the answers besid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from caplex.runtime.journal.record import encode
 from caplex.runtime.journal.trouble import JournalTrouble
 from caplex.runtime.journal.walker import Walker, open_for_reading
 from caplex.runtime.policy import Policy
+from caplex.runtime.proof import Proof, Proved, digest
 
 Load = Callable[[Mapping[str, Any]], Policy]
 MOST: Final = 1000
@@ -95,6 +96,12 @@ class Replayed:
     notes: list[str] = field(default_factory=list)
     digest: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+    accounts: list[Proved] = field(default_factory=list)
+
+    @property
+    def proof(self) -> str | None:
+        """One hash over what was proved of every account; None after a broken line."""
+        return digest(self.accounts) if not self.broken else None
 
     @property
     def identical(self) -> bool:
@@ -112,7 +119,7 @@ class Replayed:
             "differences": [each.to_dict() for each in self.differences], "flipped": self.flipped, "kinds": dict(sorted(self.kinds.items())),
             "flips": [each.to_dict() for each in self.flips], "unanswered": self.unanswered, "broken": self.broken,
             "problems": [each.to_dict() for each in self.problems], "torn": None if self.torn is None else self.torn.to_dict(),
-            "notes": self.notes, "digest": self.digest}
+            "notes": self.notes, "digest": self.digest, "proof": self.proof, "accounts": [each.to_dict() for each in self.accounts]}
 
 
 class Era:
@@ -185,46 +192,84 @@ def replay(path: str | Path, *, load: Load, other: Policy | None = None, progres
     Raises:
         JournalTrouble: no journal. PolicyError: the recorded policy cannot be had.
     """
-    found, era = Replayed(), Era(load, path)
-    second = Machine(other) if other is not None else None
-    waiting: tuple[Record, Step] | None = None
-    stopped = False
+    run = Run(load, path, [other] if other is not None else [])
+    found = run.found
     for each in walk(path):
         if isinstance(each, Problem):
-            if each.kind == "torn":
-                found.torn = each
-                continue
-            found.broken += 1
-            if len(found.problems) < MOST:
-                found.problems.append(each)
-            stopped = True  # what comes after rests on what is missing or was changed
+            run.wrong(each)
             continue
         if progress is not None:
             progress(each.seq)
-        if stopped:
-            continue
-        if each.kind in _ANSWERS:
-            _compare(found, each, waiting[1] if waiting is not None else None)
-            waiting = None
-            continue
-        if waiting is not None and each.kind == "event":
-            _unanswered(found, waiting[1])
-        waiting = None
-        step = _step(found, era, each)
-        if second is not None and each.kind in ("terms", "event"):
-            _beside(found, second, each, step)
-        if step is not None:
-            found.events += 1
-            waiting = each, step
-        elif each.kind == "policy":
-            found.policy = {name: each.body.get(name) for name in ("name", "version", "hash", "settings_hash", "mode")}
-    if waiting is not None:
-        _unanswered(found, waiting[1])
-    found.eras = era.eras
-    if stopped:
-        found.note("nothing after the first broken line was decided again")
-    found.digest = era.machine.digest() if era.machine is not None and not stopped else None
+        run.take(each)
+    run.finish()
+    for told in run.flips:
+        found.flipped, found.flips, found.kinds = told.flipped, told.flips, told.kinds
+        for sentence in told.notes:
+            found.note(sentence)
     return found
+
+
+class Run:
+    """A replay under way: records come in, answers are compared.
+
+    Attributes:
+        flips: What each of the other policies decides otherwise: of these, only what says so is filled in.
+    """
+
+    def __init__(self, load: Load, path: str | Path, others: Sequence[Policy] = ()) -> None:
+        self.found, self.era, self._proof = Replayed(), Era(load, path), Proof()
+        self.others = [Machine(other) for other in others]
+        self.flips = [Replayed() for _ in others]
+        self._waiting: Step | None = None
+        self._stopped = False
+
+    def wrong(self, problem: Problem) -> None:
+        """What comes after rests on what is missing or was changed."""
+        found = self.found
+        if problem.kind == "torn":
+            found.torn = problem
+            return
+        found.broken += 1
+        if len(found.problems) < MOST:
+            found.problems.append(problem)
+        self._stopped = True
+
+    def take(self, record: Record, *, compared: bool = True) -> Step | None:
+        """The next record, and the step if it is an event. Not *compared*: its answer will be, somewhere else."""
+        if self._stopped:
+            return None
+        if record.kind in _ANSWERS:
+            compare(self.found, record, self._waiting, self._proof)
+            self._waiting = None
+            return None
+        if self._waiting is not None and record.kind == "event":
+            self._unanswered()
+        self._waiting = None
+        found = self.found
+        step = _step(found, self.era, record)
+        if record.kind in ("terms", "event"):
+            for second, flips in zip(self.others, self.flips, strict=True):
+                _beside(flips, second, record, step)
+        if step is not None and compared:
+            found.events += 1
+            self._waiting = step
+        elif record.kind == "policy":
+            found.policy = {name: record.body.get(name) for name in ("name", "version", "hash", "settings_hash", "mode")}
+        return step
+
+    def _unanswered(self) -> None:
+        """An outcome that says nothing is not written; a decision always is, unless a crash came before."""
+        if self._waiting is not None and self._waiting.kind == "decision":
+            self.found.unanswered += 1
+
+    def finish(self) -> None:
+        found, machine = self.found, self.era.machine
+        self._unanswered()
+        found.eras = self.era.eras
+        if self._stopped:
+            found.note("nothing after the first broken line was decided again")
+        found.digest = machine.digest() if machine is not None and not self._stopped else None
+        found.accounts = self._proof.close(machine) if not self._stopped else []
 
 
 def _step(found: Replayed, era: Era, record: Record) -> Step | None:
@@ -236,20 +281,16 @@ def _step(found: Replayed, era: Era, record: Record) -> Step | None:
         return None
 
 
-def _unanswered(found: Replayed, step: Step) -> None:
-    """An outcome that says nothing is not written; a decision always is, unless a crash came before."""
-    if step.kind == "decision":
-        found.unanswered += 1
-
-
-def _compare(found: Replayed, record: Record, step: Step | None) -> None:
+def compare(found: Replayed, record: Record, step: Step | None, proof: Proof) -> None:
+    """The answer that *record* holds, with the one that came again; decisions are added to *proof*."""
     found.decisions += record.kind == "decision"
     found.outcomes += record.kind == "outcome"
     if step is not None and step.text is not None and step.text == record.text:
         found.again += 1
+        _prove(proof, step, step.told, record.text)
         return
     told = dict(step.told) if step is not None else None
-    recorded = record.body
+    recorded, text = record.body, ""
     if told is not None and isinstance(recorded, Mapping):
         if recorded.get("shadows"):
             told["shadows"] = recorded["shadows"]
@@ -257,13 +298,24 @@ def _compare(found: Replayed, record: Record, step: Step | None) -> None:
         if recorded.get("engine") != told.get("engine") and "engine" in recorded:
             found.note(f"written by {recorded['engine']}, decided again by {told.get('engine')}")
             told["engine"] = recorded["engine"]
-        if encode(told) == record.text:
+        text = encode(told)
+        if step is not None:
+            _prove(proof, step, told, text)
+        if text == record.text:
             found.again += 1
             return
     found.differing += 1
     what = str(recorded.get("intent_id") or recorded.get("event", {}).get("id") or "") if isinstance(recorded, Mapping) else ""
     path, was, now = first_difference(recorded, told) if told is not None else ("", record.kind, _MISSING)
     _keep(found, Difference(record.seq, record.at, f"{record.kind} {what}".strip(), path, was, now))
+
+
+def _prove(proof: Proof, step: Step, told: Mapping[str, Any], text: str) -> None:
+    """A decision counts for its account, and so do those that an act has released."""
+    if step.kind == "decision":
+        proof.take(told, text)
+    for released in told.get("released") or ():
+        proof.take(released, encode(released))
 
 
 def _keep(found: Replayed, difference: Difference) -> None:

@@ -3,18 +3,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from caplex.runtime.canonical import plain, sha256, to_decimal
+from caplex.runtime.canonical import decimal_places, plain, sha256, to_decimal
 from caplex.runtime.clock import format_instant
 from caplex.runtime.facts import Facts
 from caplex.runtime.messages import data_code, default_message
 from caplex.runtime.reading import Unreadable, number, read, shown
-from caplex.runtime.ruling import Effect, LimitSource, Reason, RuleTrace, Ruling, Shown, Trip, Verdict
+from caplex.runtime.ruling import Effect, LimitSource, Reason, Ruling, Shown, Trip, Verdict
 from caplex.runtime.schema import FieldSpec, Kind, Type
 from caplex.runtime.texts import plain_pair, plain_value, unit_name
 from caplex.runtime.values import ABSENT, Leaf
 from caplex.version import __version__
+
+if TYPE_CHECKING:
+    from caplex.runtime.tracing import Spoken
 
 _INSTANT = FieldSpec("", "at", Type(Kind.INSTANT), optional=True)
 _ORDER_PRICES = ("limit_price", "stop_price")
@@ -57,8 +60,8 @@ class Teller(Protocol):
     def place(self, rule: str) -> Mapping[str, Any] | None:
         """``{"file", "line", "column", …}`` of a rule; None for what stands in no file."""
 
-    def traces(self, bound: Any, ruling: Ruling, case: Any) -> tuple[RuleTrace, ...]:
-        """How each rule came to its answer."""
+    def spoken(self, bound: Any, ruling: Ruling, case: Any) -> Mapping[str, Spoken]:
+        """Of each rule that is a reason: what it read, and where its bound came from."""
 
 
 def tell(policy: Teller, facts: Facts, bound: Any, ruling: Ruling, case: Any) -> dict[str, Any]:
@@ -79,8 +82,8 @@ def tell(policy: Teller, facts: Facts, bound: Any, ruling: Ruling, case: Any) ->
     if ruling.if_approved is not None:
         told["if_approved"] = quantity(ruling.if_approved)
         told["hold"] = _hold(ruling)
-    traces = {trace.rule: trace for trace in policy.traces(bound, ruling, case)} if ruling.reasons else {}
-    told["reasons"] = [_reason(policy, bound, ruling, reason, traces.get(reason.rule), intent) for reason in ruling.reasons]
+    spoken = policy.spoken(bound, ruling, case) if ruling.reasons else {}
+    told["reasons"] = [_reason(policy, bound, ruling, reason, spoken.get(reason.rule), intent) for reason in ruling.reasons]
     told["warnings"] = [{"code": None, "rule": w.rule, **_beside(policy, bound, ruling, policy.reason_of(w.rule, "deny", w.observed, w.limit)), "path": None}
                         for w in ruling.warnings]
     told["monitored"] = [{"rule": m.rule, "effect": m.effect, **_beside(policy, bound, ruling, policy.reason_of(m.rule, m.effect, m.observed, m.limit))}
@@ -106,7 +109,7 @@ def decision_id(policy: Teller, facts_hash: str | None, ruling: Ruling) -> str:
 
 def quantity(value: Fraction) -> str:
     """A quantity that may not be a decimal (a ticket in money buys a third) is rounded down."""
-    return plain(Fraction(to_decimal(value)))
+    return plain(value if decimal_places(value) is not None else Fraction(to_decimal(value)))
 
 
 # ── what came with the intent ─────────────────────────────────────────────────────────────────────────
@@ -208,7 +211,7 @@ def _beside(policy: Teller, bound: Any, ruling: Ruling, reason: Reason) -> dict[
     return {"title": reason.title, "severity": reason.severity, "message": message, **_numbers(reason.observed, reason.limit, reason.unit)}
 
 
-def _reason(policy: Teller, bound: Any, ruling: Ruling, reason: Reason, trace: RuleTrace | None, intent: Mapping[str, Any]) -> dict[str, Any]:
+def _reason(policy: Teller, bound: Any, ruling: Ruling, reason: Reason, trace: Spoken | None, intent: Mapping[str, Any]) -> dict[str, Any]:
     message = policy.message(bound, ruling, reason) or default_message(reason, ruling, policy.currency, sized=policy.sized(reason.rule))
     told: dict[str, Any] = {
         "rule": reason.rule, "title": reason.title, "kind": reason.kind, "stage": reason.stage, "code": reason.code, "outcome": reason.outcome,
@@ -228,7 +231,7 @@ def _reason(policy: Teller, bound: Any, ruling: Ruling, reason: Reason, trace: R
     return told
 
 
-def _terms(trace: RuleTrace | None) -> dict[str, str | None]:
+def _terms(trace: Spoken | None) -> dict[str, str | None]:
     if trace is None:
         return {}
     return {name: printed.text if (printed := plain_value(value)) is not None else None for name, value in trace.reads}

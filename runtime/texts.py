@@ -70,7 +70,9 @@ def _nearest(value: Fraction, places: int) -> str:
 
 def _number(value: Fraction, rounding: Any) -> str:
     places = decimal_places(value)
-    return grouped(rounding(value, places if places is not None and places <= _PLACES else _PLACES))
+    if places is not None and places <= _PLACES:  # then there is nothing to round
+        return grouped(fixed(value.numerator * (10**places // value.denominator), places))
+    return grouped(rounding(value, _PLACES))
 
 
 def _is_percent(value: Fraction, unit: Unit) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from caplex.runtime.bind import Bound
 from caplex.runtime.clock import local_date, parse_instant, short_instant
@@ -12,7 +12,7 @@ from caplex.runtime.judge import Case, Standing
 from caplex.runtime.layout import EVENT_TYPES
 from caplex.runtime.outcome import render, shown
 from caplex.runtime.plan import Plan, RulePlan, SizePlan, SlotSpec, TripPlan, WaiverPlan
-from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, TraceState, Unit, WaiverTrace
+from caplex.runtime.ruling import LimitSource, Reason, RuleTrace, Ruling, Shown, TraceState, Unit, WaiverTrace
 from caplex.runtime.schema import Kind, Type
 from caplex.runtime.texts import human, human_pair
 from caplex.runtime.values import ABSENT, UNLIMITED, Unknown
@@ -67,6 +67,22 @@ def unit_of(spec: SlotSpec, plan: Plan) -> Unit:
     return None
 
 
+class Spoken(NamedTuple):
+    """Of a trace what a reason tells: what the rule read, and where its bound came from."""
+
+    reads: tuple[tuple[str, Shown], ...]
+    limit_source: LimitSource | None
+
+
+def spoken(ruling: Ruling, case: Case | None, plan: Plan, bound: Bound) -> dict[str, Spoken]:
+    """By rule, for those that are reasons: a decision document asks for no more of the trace."""
+    if case is None:
+        return {}
+    rules = (plan.rule(reason.rule) for reason in ruling.reasons if reason.kind not in ("system", "size"))
+    return {rule.id: Spoken(tuple((name_of(bound.plan.slots[number]), _held(bound.slots[number])) for number in _read(rule, bound)), _limit_source(rule, bound))
+            for rule in rules}
+
+
 _AT_REST = ("waived", "not-applicable", "not-judged", "kept")
 
 
@@ -87,8 +103,7 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
     unseen = _unseen(rule, bound, limit) or _elsewhere(standing, case) or _let_through(standing, case, ruling)
     if unseen:  # the engine counts as if the wait were over, or the rule speaks of other intents; nobody measured that
         observed = None
-    fixed = [number for number in rule.settings if number not in rule.reads]
-    read = [number for number in (*rule.reads, *fixed) if not (bound.plan.slots[number].kind == "book" and bound.plan.slots[number].name in HIDDEN)]
+    read = _read(rule, bound)
     return RuleTrace(
         rule.id, rule.kind, _state(standing, ruling), title=rule.title or None, observed=shown(observed), comparison=rule.comparison or None,
         limit=shown(limit), unit=rule.unit if rule.comparison else None, cap=standing.cap, source=rule.source,
@@ -96,6 +111,13 @@ def _trace(standing: Standing, reason: Reason | None, case: Case, ruling: Ruling
         limit_source=_limit_source(rule, bound), leaves=tuple(sorted(standing.leaves)), note=_note(standing, case) or unseen,
         stage=rule.stage, severity=rule.severity, code=rule.code, units=tuple(unit_of(bound.plan.slots[number], bound.plan) for number in read),
         waivers=_waivers(standing, case), approval=reason.approval if reason is not None else None)
+
+
+def _read(rule: RulePlan, bound: Bound) -> list[int]:
+    """Numbers of the slots that are shown of a rule."""
+    slots = bound.plan.slots
+    fixed = [number for number in rule.settings if number not in rule.reads]
+    return [number for number in (*rule.reads, *fixed) if not (slots[number].kind == "book" and slots[number].name in HIDDEN)]
 
 
 def _held(value: Any) -> Any:
@@ -279,9 +301,9 @@ def message(plan: Plan, bound: Bound, reason: Reason, *, asked: Fraction | None,
     """
     if reason.kind == "size" and reason.effect != "deny":
         return None
-    owners: tuple[RulePlan | SizePlan, ...] = (*plan.rules, *plan.sizes)
+    owners: tuple[RulePlan | SizePlan | None, ...] = (plan.find(reason.rule), *(size for size in plan.sizes if size.id == reason.rule))
     for owner in owners:
-        if owner.id == reason.rule and owner.because is not None:
+        if owner is not None and owner.because is not None:
             size = permitted if reason.at == "x" or asked is None else asked
             return render(owner.because, bound, size, observed=(reason.observed, reason.unit, reason.limit),
                           allowed=(reason.limit, reason.unit, reason.observed))

@@ -23,7 +23,9 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "fmt": "Lay policies out in the canonical way; nothing but space changes.",
         "test": "Run the tests that stand in policies.",
         "graph": "Draw the rules of a policy.",
+        "doc": "Write a page on a policy that a risk committee can read and sign.",
         "compile": "Show what a policy is compiled to.",
+        "bench": "Tell which rules of a policy cost what.",
         "import": "Make a policy, or settings, from another system's configuration.",
     },
     "Ask": {

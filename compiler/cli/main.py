@@ -18,12 +18,14 @@ from caplex.version import __version__
 COMMANDS = {
     "allocate": "allocating",
     "audit": "auditing",
+    "bench": "benching",
     "calendar": "calendars",
     "check": "author",
     "compile": "author",
     "completion": "completing",
     "decide": "operate",
     "demo": "operate",
+    "doc": "documenting",
     "explain": "explaining",
     "fmt": "formatting",
     "graph": "picture",
@@ -41,7 +43,7 @@ COMMANDS = {
     "test": "testing",
 }
 PLANNED = frozenset({
-    "backtest", "bench", "diff", "doc",
+    "backtest", "diff",
     "schema", "serve", "ui", "verify",
 })
 COMPLETE = "_CAPLEX_COMPLETE"
@@ -182,11 +184,13 @@ def _lost(error: OSError) -> int:
 
 
 def _unexpected(error: Exception, as_json: bool) -> int:
-    from caplex.runtime.errors import CaplexError
+    from caplex.runtime.errors import CaplexError, PolicyError
 
     if isinstance(error, CaplexError):
         status = Status.AGAIN if error.retryable else Status.USAGE
-        return _fail(status, str(error), error.diagnostics, as_json)
+        # What a policy's errors print in Python is the diagnostics, drawn; they are told here already.
+        message = "" if isinstance(error, PolicyError) and error.diagnostics else str(error)
+        return _fail(status, message, error.diagnostics, as_json)
     if isinstance(error, click.ClickException):
         return _fail(Status.USAGE, error.format_message(), (), as_json)
     if isinstance(error, OSError) and error.filename is None and error.errno in output.CANNOT_WRITE:

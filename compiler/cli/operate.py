@@ -4,7 +4,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from caplex.compiler.cli.options import Outside, output_format, settings_options
 from caplex.compiler.cli.output import Status, Stop
 
 if TYPE_CHECKING:
+    from caplex.compiler.cli.batches import Summary
     from caplex.runtime.policy import Policy
 
 DETAILED = {"ALLOW": 0, "DENY": 1, "MODIFY": 10, "HOLD": 11}
@@ -24,15 +24,16 @@ PERMITS = frozenset({"ALLOW", "MODIFY"})
 
 @click.command("decide")
 @click.argument("policy", shell_complete=completes("policies"))
-@click.option("--facts", "facts_file", metavar="FILE|-", required=True, help="The facts document, JSON.", shell_complete=completes("documents"))
+@click.option("--facts", "facts_file", metavar="FILE|-", help="The facts document, JSON; with `--batch`, what holds for every intent.", shell_complete=completes("documents"))
 @click.option("--intent", "intent_file", metavar="FILE", help="An intent that stands for the one in the facts.", shell_complete=completes("documents"))
-@click.option("--batch", "batch_file", metavar="FILE", help="Many intents, one JSON object a line; each is decided on the same facts.",
+@click.option("--batch", "batch_file", metavar="FILE", help="Many intents: one JSON object a line (an intent, or facts with one), or columns in .parquet.",
               shell_complete=completes("documents"))
+@click.option("-o", "--output", "target", metavar="FILE", help="Where the answers of a batch go: .jsonl; for columns also .parquet, .csv.")
 @settings_options
 @click.option("--detailed-exitcode", is_flag=True, help="0 ALLOW, 1 DENY, 10 MODIFY, 11 HOLD.")
 @output_format("text", "json")
 def decide_command(
-    policy: str, facts_file: str, intent_file: str | None, batch_file: str | None, outside: Outside,
+    policy: str, facts_file: str | None, intent_file: str | None, batch_file: str | None, target: str | None, outside: Outside,
     detailed_exitcode: bool, format: str,
 ) -> int:
     """Decide one intent, or many, under POLICY.
@@ -41,11 +42,12 @@ def decide_command(
     caplex decide desk.cap --facts facts.json
     caplex decide desk.cap --facts facts.json --intent intent.json
     caplex decide desk.cap --facts facts.json --batch intents.jsonl --format json
+    caplex decide desk.cap --facts facts.json --batch intents.parquet -o answers.parquet
     caplex decide desk.cap --facts facts.json --set max_position=5%
 
-    Exit status: 0 ALLOW or MODIFY; 1 DENY or HOLD; 2 the policy or the document cannot be used.
+    Exit status: 0 ALLOW or MODIFY, of a batch all of them; 1 DENY or HOLD; 2 the policy or the document cannot be used.
 
-    More: docs/howto/read-a-denial.md, docs/howto/facts-from-your-system.md.
+    More: docs/howto/read-a-denial.md, docs/howto/facts-from-your-system.md, docs/howto/decide-many.md.
     """
     import caplex
 
@@ -53,39 +55,56 @@ def decide_command(
         raise click.UsageError("`--intent` and `--batch` exclude each other")
     if [facts_file, intent_file, batch_file].count("-") > 1:
         raise click.UsageError("only one document can come from standard input")
+    if facts_file is None and batch_file is None:
+        raise click.UsageError("Missing option '--facts'")
+    if target is not None and batch_file is None:
+        raise click.UsageError("`-o` is where the answers of a `--batch` go")
+    if batch_file is not None:
+        found = _batch(policy, facts_file, batch_file, target, outside, format)
+        return DETAILED[found.only] if detailed_exitcode and found.only else found.status
     compiled = caplex.load(policy, settings=outside.settings(), mode=outside.mode)
-    verdicts = []
-    for document in _documents(facts_file, intent_file, batch_file):
-        verdicts.append(_decide(compiled, document, format=format, one_line=batch_file is not None))
-    if not verdicts:
-        output.tell("no intent was given, so nothing was decided")
-    if detailed_exitcode and len(verdicts) == 1:
-        return DETAILED[verdicts[0]]
-    return Status.WORKED if all(verdict in PERMITS for verdict in verdicts) else Status.NO
+    assert facts_file is not None
+    verdict = _decide(compiled, _document(facts_file, intent_file), format=format, one_line=False)
+    if detailed_exitcode:
+        return DETAILED[verdict]
+    return Status.WORKED if verdict in PERMITS else Status.NO
 
 
-def _documents(facts_file: str, intent_file: str | None, batch_file: str | None) -> Iterator[dict[str, Any]]:
-    from caplex.compiler.cli.documents import read_lines, read_object
+def _batch(policy: str, facts_file: str | None, batch_file: str, target: str | None, outside: Outside, format: str) -> Summary:
+    import caplex
+    from caplex.compiler.cli import batches
+
+    batches.check_target(batch_file, target)
+    compiled = caplex.load(policy, settings=outside.settings(), mode=outside.mode)
+    facts = {} if facts_file is None else _document(facts_file, None)
+    if batches.is_columns(batch_file):
+        summary = batches.decide_columns(compiled, batch_file, facts, target, format)
+    else:
+        summary = batches.decide_lines(lambda document: compiled.decide(document).to_dict(), batch_file, facts, target, lambda told: _show(told, format, one_line=True))
+    summary.tell()
+    return summary
+
+
+def _document(facts_file: str, intent_file: str | None) -> dict[str, Any]:
+    from caplex.compiler.cli.documents import read_object
     from caplex.compiler.cli.telling import refuse_decision
 
     facts = read_object(facts_file)
     refuse_decision(facts, facts_file)
-    if batch_file is not None:
-        for intent in read_lines(batch_file):
-            yield {**facts, "intent": intent}
-    elif intent_file is not None:
-        yield {**facts, "intent": read_object(intent_file)}
-    else:
-        yield facts
+    return facts if intent_file is None else {**facts, "intent": read_object(intent_file)}
 
 
 def _decide(policy: Policy, document: dict[str, Any], *, format: str, one_line: bool) -> str:
     told = policy.decide(document).to_dict()
+    _show(told, format, one_line=one_line)
+    return str(told["verdict"])
+
+
+def _show(told: dict[str, Any], format: str, *, one_line: bool) -> None:
     if format == "json":
         output.say_json(told, one_line=one_line)
     else:
         output.say(tell_decision(told))
-    return str(told["verdict"])
 
 
 def tell_decision(told: dict[str, Any]) -> str:

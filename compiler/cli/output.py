@@ -5,7 +5,8 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import IO, TYPE_CHECKING, Any
 
@@ -138,12 +139,19 @@ def show_failure(status: int, message: str, diagnostics: Sequence[Diagnostic], *
 
 def write(path: str | Path, text: str) -> None:
     """*text* into a file, whole or not at all."""
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A place to write to, which becomes *path* once all is written. Raises Stop where that cannot be."""
     from pathlib import Path
 
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        yield beside
         os.replace(beside, target)
     except OSError as error:
         from caplex.compiler.diagnostics.codes_input import CANNOT_WRITE

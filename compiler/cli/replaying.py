@@ -18,23 +18,47 @@ EVERY = 5_000
 
 
 @click.command("replay")
-@click.argument("journal")
-@click.option("--policy", "other_file", metavar="OTHER.cap", help="Decide with this policy, and list what it decides otherwise.")
+@click.argument("journals", metavar="JOURNAL...", nargs=-1, required=True)
+@click.option("--policy", "other_files", metavar="OTHER.cap", multiple=True, help="Decide with this policy, and list what it decides otherwise.")
+@click.option("--sweep", metavar="NAME=VALUE,…", multiple=True, help="Try these values of a setting, and count what each decides otherwise.")
+@click.option("--jobs", metavar="N|auto", help="So many at a time: journals, or accounts of one journal.")
+@click.option("--executor", metavar="KIND", default="processes", show_default=True, help="processes, threads, or dask:ADDRESS of a scheduler.")
 @click.option("--fail-on", metavar="deny:allow,…", default="", help="Exit 1 if a decision flips in one of these ways.")
 @settings_options
 @output_format("text", "json")
-def replay_command(journal: str, other_file: str | None, fail_on: str, outside: Outside, format: str) -> int:
+def replay_command(journals: tuple[str, ...], other_files: tuple[str, ...], sweep: tuple[str, ...], jobs: str | None, executor: str, fail_on: str,
+                   outside: Outside, format: str) -> int:
     """Run a journal again: prove every decision, or show which ones another policy would flip.
 
     \b
     caplex replay desk.journal
     caplex replay desk.journal --policy tighter.cap --fail-on deny:allow
+    caplex replay desk.journal --sweep max_position=2%,4% --jobs auto
+
+    Several journals, a folder of them, `--jobs`, `--sweep` and more than one `--policy` are told as one document.
+
+    Exit status: 0 every answer came again; 1 one did not, a chain is broken, or `--fail-on` holds; 2 a journal or a policy cannot be used.
+
+    More: docs/howto/replay-a-journal.md, docs/howto/replay-in-parallel.md.
     """
+    from pathlib import Path
+
+    wanted = _kinds(fail_on, bool(other_files or sweep))
+    if not other_files and (outside.given or (outside.mode is not None and not sweep)):
+        raise click.UsageError("`--settings`, `--set` and `--mode` are of another policy: name it with `--policy`; `--sweep NAME=VALUE` tries a value on the recorded one")
+    if len(journals) > 1 or len(other_files) > 1 or sweep or jobs is not None or executor != "processes" or Path(journals[0]).is_dir():
+        from caplex.compiler.cli.replaying_many import run_many
+
+        return run_many(journals, other_files, sweep, outside, jobs, executor, wanted, format)
+    return _one(journals[0], other_files[0] if other_files else None, wanted, outside, format)
+
+
+def _one(journal: str, other_file: str | None, wanted: list[str], outside: Outside, format: str) -> int:
+    """One journal, in this process, with all that is known of it."""
     import caplex
     from caplex.compiler.recorded import compile_recorded
     from caplex.runtime.replay import replay
 
-    wanted = _kinds(fail_on, other_file)
     other = caplex.load(other_file, settings=outside.settings(), mode=outside.mode) if other_file is not None else None
     shows = sys.stderr.isatty()
 
@@ -54,12 +78,12 @@ def replay_command(journal: str, other_file: str | None, fail_on: str, outside: 
     return Status.NO if not found.identical or any(found.kinds[kind] for kind in wanted) else Status.WORKED
 
 
-def _kinds(text: str, other: str | None) -> list[str]:
+def _kinds(text: str, other: bool) -> list[str]:
     wanted = [each.strip().lower() for each in text.split(",") if each.strip()]
     for each in wanted:
         if not KIND.fullmatch(each):
             raise click.UsageError(f"`--fail-on {each}`: two verdicts are wanted, deny:allow")
-    if wanted and other is None:
+    if wanted and not other:
         raise click.UsageError("`--fail-on` wants `--policy OTHER.cap`: the same policy flips nothing")
     return wanted
 
@@ -94,7 +118,7 @@ def replay_lines(journal: str, told: dict[str, Any], other: str | None) -> list[
             lines.append(f"  and {told['flipped'] - LISTED} more; `--format json` lists them")
     lines += [f"note: {note}" for note in told["notes"]]
     if told["digest"] is not None:
-        lines.append(f"state {told['digest'][:19]}…  policy {str(told['policy'].get('hash'))[:19]}…")
+        lines.append(f"state {told['digest'][:19]}…  proof {told['proof'][:19]}…  policy {str(told['policy'].get('hash'))[:19]}…")
     return [visible(line) for line in lines]
 
 

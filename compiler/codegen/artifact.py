@@ -1,7 +1,7 @@
 """Compiled policies on disk: the plan, its byte code and what checking it found, looked up by content.
 
 A later process needs no parser, no tree and no graph: an artifact holds classes of `runtime` and of `diagnostics` only.
-It is a pickle, so it is only read from a folder that belongs to this user and that nobody else can write.
+What is read is believed only from a folder and a file that belong to this user and that nobody else can write (`keeping`).
 Deleting the folder is always safe. `CAPLEX_NO_CACHE` turns the cache off.
 """
 from __future__ import annotations
@@ -17,10 +17,12 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from caplex.compiler import keeping
 from caplex.version import __version__
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever what is kept changes its shape."""
+_DAMAGED = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError)
 MOST_BYTES = 64 * 1024 * 1024
 _SOURCES = (".py", ".lark", ".cap")
 
@@ -32,12 +34,23 @@ class Artifact:
     Attributes:
         files: Each file that was read, with the hash of its bytes.
         diagnostics: What checking found, pickled; apart from the plan, so that `check` does not pay for it.
-        plan: The plan and its code (`codegen.plans`); empty where the policy was only checked.
+        plan: The plan and its code (`codegen.plans`), to be unpacked part by part; empty where the policy was only checked.
     """
 
     files: tuple[tuple[str, str], ...]
     diagnostics: bytes
-    plan: bytes
+    plan: bytes | memoryview
+
+    def encode(self) -> bytes:
+        head = pickle.dumps((self.files, len(self.diagnostics)), protocol=5)
+        return b"".join((len(head).to_bytes(4, "little"), head, self.diagnostics, self.plan))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Artifact:
+        """Raises one of `_DAMAGED`."""
+        end = 4 + int.from_bytes(content[:4], "little")
+        files, length = pickle.loads(content[4:end])
+        return cls(files, content[end : end + length], memoryview(content)[end + length :])
 
 
 def folder() -> str | None:
@@ -45,18 +58,7 @@ def folder() -> str | None:
     if os.environ.get("CAPLEX_NO_CACHE"):
         return None
     base = os.environ.get("CAPLEX_CACHE_DIR") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "caplex")
-    path = os.path.join(base, "policies")
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        status = os.stat(path)
-    except OSError:
-        return None
-    return path if _ours(status) else None
-
-
-def _ours(status: os.stat_result) -> bool:
-    """Does it belong to this user, and can nobody else write it?"""
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return keeping.folder(os.path.join(base, "policies"))
 
 
 def sha256(data: bytes) -> str:
@@ -88,22 +90,18 @@ def _stamps(folder: str, seen: list[str]) -> None:
                 _stamps(entry.path, seen)
 
 
-def read(name: str) -> Artifact | None:
-    """The artifact, if it is there, whole, and every file that went into it is unchanged."""
+def read(name: str, known: tuple[str, str] = ("", "")) -> Artifact | None:
+    """The artifact, if it is there, whole, and every file that went into it is unchanged; *known* is one with its hash."""
     home = folder()
-    if home is None:
+    content = keeping.read(os.path.join(home, f"{name}.bin")) if home is not None else None
+    if content is None:
         return None
     try:
-        with open(os.path.join(home, f"{name}.bin"), "rb") as file:
-            if not _ours(os.fstat(file.fileno())):
-                return None
-            artifact = pickle.load(file)
-        if not isinstance(artifact, Artifact):
-            return None
+        artifact = Artifact.decode(content)
         for path, digest in artifact.files:
-            if digest_of(path) != digest:
+            if (known[1] if path == known[0] else digest_of(path)) != digest:
                 return None
-    except (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError):
+    except (OSError, *_DAMAGED):
         return None
     return artifact
 
@@ -125,20 +123,9 @@ def _quickly(path: str, flags: int) -> int:
 
 def write(name: str, artifact: Artifact) -> None:
     """Keep *artifact*; atomic, and quiet where the disk does not want it."""
-    import tempfile
-
     home = folder()
-    if home is None:
-        return
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=home)
-        with os.fdopen(handle, "wb") as file:
-            pickle.dump(artifact, file, protocol=5)
-        os.replace(temporary, os.path.join(home, f"{name}.bin"))
-    except OSError:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+    if home is not None:
+        keeping.write(os.path.join(home, f"{name}.bin"), artifact.encode())
 
 
 # ── what stands in it ─────────────────────────────────────────────────────────────────────────────────
@@ -152,9 +139,9 @@ def dump(value: Any) -> bytes | None:
         return None
 
 
-def load(data: bytes) -> Any:
+def load(data: bytes | memoryview) -> Any:
     """The value in *data*; None if it is damaged."""
     try:
         return pickle.loads(data)
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError):
+    except _DAMAGED:
         return None

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from caplex.compiler.codegen import columnar
 from caplex.compiler.codegen.expressions import NotFusable
 from caplex.compiler.codegen.link import FUSED_LIBRARY, link
 from caplex.compiler.codegen.scalar import Fused
 from caplex.compiler.codegen.shares import Sharing
+from caplex.compiler.codegen.tables import shown
 from caplex.compiler.codegen.traced import Traced
 from caplex.compiler.graph import clocks, windows
 from caplex.compiler.graph.dump import dump
@@ -55,10 +57,10 @@ class Generated:
     def python(self) -> str:
         """What `caplex compile --emit python` prints."""
         parts = ["# The fused form: every rule at once, over integers in units of their scale."]
-        parts += [f"# {name} = {_shown(value)}" for name, value in sorted(self.fused_constants.items()) if not callable(value)]
+        parts += [f"# {name} = {shown(value)}" for name, value in sorted(self.fused_constants.items()) if not callable(value)]
         parts.append(self.fused or f"# none: {self.why_not_fused}\n")
         parts.append("# The traced form: rule by rule, over exact values that may be absent or unknown.")
-        parts += [f"# {name} = {_shown(value)}" for name, value in self.traced_constants.items()]
+        parts += [f"# {name} = {shown(value)}" for name, value in self.traced_constants.items()]
         return "\n".join([*parts, self.traced])
 
 
@@ -175,6 +177,7 @@ class Assembler:
             return WindowPlan(fold.function, fold.section, find(fold.window), fold.today, keys,  # type: ignore[arg-type]
                               None if kept.body is None else scope[f"slot_{number}_body"])
 
+        columns = columnar.tape(clocks.fixed(graph))  # before the slots are counted: it may need one more
         fused = None
         if generated.fused:
             fused = link(graph.policy.name + " fused", generated.fused, {**generated.fused_constants, **FUSED_LIBRARY}, fused_code)["decide"]
@@ -189,7 +192,7 @@ class Assembler:
             labels=tuple((label, find(when)) for label, when in graph.labels),
             emits=tuple((tag, find(when), text(parts) or ()) for tag, when, parts in graph.emits),
             allocations={each.node.name: each.plan(scope, setting, place(each.node.span)) for each in self._sharing},
-            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), keep_ns=horizons(graph), **extras)
+            fused=fused, fused_slots=generated.fused_slots, fused_known=generated.fused_known, fused_defaults=generated.fused_defaults, python=generated.python, graph_text=dump(graph), columns=columns, keep_ns=horizons(graph), **extras)
 
 
 def place(span: Span | None) -> str:
@@ -213,11 +216,6 @@ def position(span: Span | None) -> dict[str, Any]:
     return {"file": span.source.name, "line": begin.line, "column": begin.column, "end_line": finish.line, "end_column": finish.column}
 
 
-def _shown(value: Any) -> str:
-    """A constant as the listing shows it; sets in one order."""
-    return f"frozenset({{{', '.join(sorted(map(repr, value)))}}})" if isinstance(value, frozenset) and value else repr(value)
-
-
 def header(graph: RuleGraph) -> HeaderPlan:
     policy = graph.policy
     return HeaderPlan(
@@ -231,14 +229,12 @@ def header(graph: RuleGraph) -> HeaderPlan:
 
 def setting(graph: RuleGraph, name: str) -> SettingPlan:
     info = graph.settings[name]
-    slots = {slot.key(): number for number, slot in enumerate(graph.slots)}
-
     def slot_of(dimension: str) -> int:
         section, _, field = dimension.rpartition(".")
         if not section:
             section, field = ("intent", dimension) if graph.schema.field("intent", dimension) else (dimension, "value")
         spec = graph.schema.field(section, field) or next(iter(graph.schema.sections[section].fields.values()))
-        return slots[SlotSpec("field", spec.name, section, optional=spec.optional).key()]
+        return graph.slot_number(SlotSpec("field", spec.name, section, optional=spec.optional))
 
     overrides = tuple(
         Override(o.kind, tuple((text, slot_of(d)) for d, text in o.scopes), tuple(d for d, _ in o.scopes),

@@ -8,7 +8,7 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from caplex.compiler.codegen.numbers import Num, align, literal, multiply, negated, product, quotient
+from caplex.compiler.codegen.numbers import Num, align, literal, lowest, multiply, negated, product, quotient
 from caplex.compiler.graph.ir import RuleGraph
 from caplex.runtime.schema import Kind
 from caplex.runtime.values import UNLIMITED
@@ -28,30 +28,29 @@ class Expressions:
     def __init__(self, graph: RuleGraph) -> None:
         self.graph = graph
         self.constants: dict[str, Any] = {}
-        self.slots: list[int] = []
+        self.slots: dict[int, None] = {}
         self.known: set[int] = set()
-        self.defaults: list[tuple[int, int]] = []
+        self.defaults: dict[tuple[int, int], int] = {}
         self.lines: list[str] = []
         self._nums: dict[int, Num] = {}
         self._texts: dict[int, str] = {}
         self._indent = "    "
         self._uses: Counter[int] = Counter()
+        self._names: dict[tuple[type, Any], str] = {}
 
     def _say(self, line: str) -> None:
         self.lines.append(self._indent + line)
 
     def _constant(self, value: Any) -> str:
-        name = f"K{len(self.constants)}"
-        for known, there in self.constants.items():
-            if type(there) is type(value) and there == value:
-                return known
-        self.constants[name] = value
-        return name
+        key = (type(value), value)
+        if key not in self._names:
+            self._names[key] = f"K{len(self._names)}"
+            self.constants[self._names[key]] = value
+        return self._names[key]
 
     def _slot(self, number: int) -> str:
         index = self.graph.nodes[number].payload
-        if index not in self.slots:
-            self.slots.append(index)
+        self.slots.setdefault(index)
         return f"s{index}"
 
     def _numeric(self, number: int) -> bool:
@@ -59,6 +58,8 @@ class Expressions:
         match node.op:
             case "const":
                 return isinstance(node.payload, Fraction)
+            case "hole":
+                return bool(node.payload.number)
             case "slot":
                 return self.graph.slots[node.payload].scale is not None
             case "else":
@@ -92,6 +93,9 @@ class Expressions:
                 if not isinstance(node.payload, Fraction):
                     raise NotFusable(f"constant {node.payload!r}")
                 return literal(node.payload)
+            case "hole":
+                hole = node.payload
+                return Num(hole.name, hole.scale, str(hole.den) if hole.den != 1 else "")
             case "size":
                 return Num("n", PLACES)
             case "slot":
@@ -123,9 +127,7 @@ class Expressions:
         if scale is None or (constant.payload * 10**scale).denominator != 1:
             return None
         key = (slot.payload, int(constant.payload * 10**scale))
-        if key not in self.defaults:
-            self.defaults.append(key)
-        return Num(f"e{self.defaults.index(key)}", scale)
+        return Num(f"e{self.defaults.setdefault(key, len(self.defaults))}", scale)
 
     def _is_signed_size(self, args: tuple[int, ...]) -> bool:
         """``direction · q``: at hand as it is, since every measure of a position begins with it."""
@@ -213,6 +215,7 @@ class Expressions:
             return f"({value} * 0 {'==' if holds else '!='} 0)"
         if self._numeric(args[0]) and self._numeric(args[1]):
             a, b, _, _ = align(self._num(args[0]), self._num(args[1]))
+            a, b = lowest(a, b)
             return f"({a} {SYMBOLS[op]} {b})"
         if op not in ("eq", "ne") and self.graph.types[args[0]].kind is not Kind.DATE:
             raise NotFusable("texts have no order")
@@ -220,6 +223,8 @@ class Expressions:
 
     def _in(self, args: tuple[int, ...]) -> str:
         collection = self.graph.nodes[args[1]]
+        if collection.op == "hole" and not self._numeric(args[0]):
+            return f"({self._any(args[0])} in {self._text(args[1])})"
         if collection.op != "const":
             return f"({self._any(args[0])} in {self._any(args[1])})" if collection.op == "slot" and not self._numeric(args[0]) else self._refuse()
         if not self._numeric(args[0]):
@@ -246,6 +251,8 @@ class Expressions:
                 return str(node.payload) if isinstance(node.payload, bool) else self._constant(node.payload)
             case "slot":
                 return self._slot(number)
+            case "hole":
+                return str(node.payload.name)
             case "else" | "if":
                 parts = [self._text(a) for a in node.args[-2:]]
                 if node.op == "if":

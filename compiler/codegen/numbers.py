@@ -4,7 +4,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
+_FACTOR = re.compile(r"\((.+) \* (\d+)\)")
 _MULTIPLE = re.compile(r"\((\w+) \* (\d+)\)")
 
 
@@ -28,8 +30,8 @@ def product(*factors: str | int) -> str:
     for factor in factors:
         if isinstance(factor, int):
             number *= factor
-        elif factor.lstrip("-").isdigit():
-            number *= int(factor)
+        elif (digits := factor[1:-1] if factor.startswith("(-") else factor).lstrip("-").isdigit():
+            number *= int(digits)
         elif found := _MULTIPLE.fullmatch(factor):
             number *= int(found[2])
             texts.append(found[1])
@@ -62,6 +64,34 @@ def align(left: Num, right: Num) -> tuple[str, str, int, str]:
     if left.den == right.den:
         return a, b, scale, left.den
     return product(a, right.den), product(b, left.den), scale, product(left.den, right.den)
+
+
+def lowest(left: str, right: str) -> tuple[str, str]:
+    """Both sides of a comparison, without the whole factor that they have in common: ``x * 100`` and ``y * 2`` are ``x * 50`` and ``y``."""
+    (a, m), (b, n) = _factored(left), _factored(right)
+    common = gcd(m, n)
+    return (left, right) if common <= 1 else (product(a, m // common), product(b, n // common))
+
+
+def _factored(text: str) -> tuple[str, int]:
+    """*text* as a rest and a whole factor; of a number there is no rest."""
+    digits = text[1:-1] if text.startswith("(-") else text
+    if digits.lstrip("-").isdigit():
+        return "", int(digits)
+    found = _FACTOR.fullmatch(text)
+    return (found[1], int(found[2])) if found and _closed(found[1]) else (text, 1)
+
+
+def _closed(text: str) -> bool:
+    """Is *text* one word, or one pair of parentheses?"""
+    if not text.startswith("("):
+        return text.isidentifier()
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return at == len(text) - 1
+    return False
 
 
 def multiply(left: Num, right: Num) -> Num:

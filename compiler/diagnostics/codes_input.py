@@ -1,4 +1,4 @@
-"""Codes CAP901 to CAP949: what is wrong with a document or a setting that comes from outside."""
+"""Codes CAP901 to CAP950: what is wrong with a document or a setting that comes from outside."""
 from __future__ import annotations
 
 from caplex.compiler.diagnostics.diagnostic import Code, Level
@@ -201,11 +201,16 @@ JOURNAL_NEWER = Code(
     "CAP944", "journal-newer", _E, "A journal that a later caplex wrote",
     "What a later version added would be passed over in silence, and with it perhaps a limit or a trip.",
 )
+PART_FAILED = Code(
+    "CAP950", "part-not-replayed", _E, "A part of a replay that no worker finished",
+    "Of what was not replayed nothing is proved, so that there is no answer rather than half of one. A worker that dies is replaced twice; one that runs out "
+    "of memory dies again. `--jobs 1` works without workers.",
+)
 
 CODES: tuple[Code, ...] = (
     UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
     DUPLICATE_KEY, CANNOT_READ, CANNOT_WRITE, NO_ZONE,
     NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE, DIVISOR, SWITCH_UNREADABLE, NO_RATE, AMBIGUOUS,
     EVENT_NOT_AN_OBJECT, EVENT_TYPE, EVENT_MISSING, EVENT_UNKNOWN_KEY, EVENT_VALUE, EVENT_TIME, EVENT_INPUT, EVENT_DOOR, EVENT_ACT,
-    JOURNAL_LOCKED, JOURNAL_TORN, JOURNAL_BROKEN, JOURNAL_FOREIGN, JOURNAL_NEWER,
+    JOURNAL_LOCKED, JOURNAL_TORN, JOURNAL_BROKEN, JOURNAL_FOREIGN, JOURNAL_NEWER, PART_FAILED,
 )

@@ -64,7 +64,7 @@ NOT_LOOSER = Code(
 AMBIGUOUS_OVERRIDE = Code(
     "CAP412", "ambiguous-override", _E, "Two overrides that match and are not ranked",
     "Which of them holds would depend on their order in the file.",
-    'setting size : ratio = 5% { set for symbol "ETHUSDT" = 8%  set for strategy "SCALPER" = 6% }',
+    'setting max_size : ratio = 5% { set for symbol "ETHUSDT" = 8%  set for strategy "SCALPER" = 6% }',
     "policy p { … overrides by symbol > strategy > default }",
 )
 LOOSEN_WITHOUT_GRANT = Code(

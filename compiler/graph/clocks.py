@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from caplex.compiler.graph.ir import COMPARISONS, Clock, Fold, Node, RuleGraph
+from caplex.compiler.graph.ir import COMPARISONS, NOW, ROW, Clock, Fold, Node, RuleGraph
 
 
 def below(graph: RuleGraph, roots: Iterable[int | None]) -> list[int]:
@@ -23,18 +23,18 @@ def below(graph: RuleGraph, roots: Iterable[int | None]) -> list[int]:
     return sorted(seen)
 
 
-def settings(graph: RuleGraph, roots: Iterable[int | None]) -> frozenset[int]:
-    """Slots of the settings that are read under *roots*."""
-    slots = (graph.nodes[n].payload for n in below(graph, roots) if graph.nodes[n].op == "slot")
+def settings(graph: RuleGraph, numbers: Iterable[int]) -> frozenset[int]:
+    """Slots of the settings among the nodes *numbers*."""
+    slots = (graph.nodes[n].payload for n in numbers if graph.nodes[n].op == "slot")
     return frozenset(slot for slot in slots if graph.slots[slot].kind == "setting")
 
 
-def clock(graph: RuleGraph, roots: Iterable[int | None]) -> Clock:
-    """Windows, comparisons with `now`, and counts by day under *roots*."""
+def clock(graph: RuleGraph, numbers: Iterable[int]) -> Clock:
+    """Windows, comparisons with `now`, and counts by day among the nodes *numbers*."""
     windows: dict[tuple[str, int], None] = {}
     moments: dict[tuple[int, int], None] = {}
     daily = False
-    for number in below(graph, roots):
+    for number in numbers:
         node = graph.nodes[number]
         if node.op == "fold":
             fold: Fold = node.payload
@@ -43,18 +43,9 @@ def clock(graph: RuleGraph, roots: Iterable[int | None]) -> Clock:
                 windows[fold.section, fold.window] = None
         elif node.op == "slot":
             daily = daily or graph.slots[node.payload].name == "day_start"
-        elif node.op in COMPARISONS and _reads_now(graph, number) and not _reads_rows(graph, number):
+        elif node.op in COMPARISONS and graph.marks(number) & (NOW | ROW) == NOW:  # inside an aggregate it has no value of its own
             moments[node.args[0], node.args[1]] = None
     return Clock(tuple(windows), tuple(moments), daily)
-
-
-def _reads_now(graph: RuleGraph, number: int) -> bool:
-    return any(graph.nodes[n].op == "slot" and graph.slots[graph.nodes[n].payload].kind == "now" for n in graph.reach(number))
-
-
-def _reads_rows(graph: RuleGraph, number: int) -> bool:
-    """Inside an aggregate: it has no value of its own."""
-    return any(graph.nodes[n].op == "row" for n in graph.reach(number))
 
 
 def fixed(graph: RuleGraph) -> RuleGraph:

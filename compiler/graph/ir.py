@@ -18,10 +18,11 @@ ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "abs", "max", "min"})
 COMPARISONS = frozenset({"lt", "le", "eq", "ne", "ge", "gt"})
 LOGIC = frozenset({"and", "or", "not"})
 OPS = ARITHMETIC | COMPARISONS | LOGIC | {
-    "const", "slot", "size", "row", "fold", "if", "else", "known", "need", "in", "multiple", "observed", "allowed", "set",
+    "const", "slot", "size", "row", "fold", "if", "else", "known", "need", "in", "multiple", "observed", "allowed", "set", "hole",
 }
 """const: payload value · slot: payload index · size: the quantity that is judged · row: payload (variable, field) ·
-fold: payload Fold · need: an optional field of a row that must be there · set: args are members · the rest says itself."""
+fold: payload Fold · need: an optional field of a row that must be there · set: args are members ·
+hole: payload families.Hole, what differs between rules alike · the rest says itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,11 @@ class SizeNode:
     span: Span | None = None
 
 
+SIZE, NOW, ROW = 1, 2, 4
+"""What may stand below a node: the size that is judged, the time, a row of an aggregate."""
+_MARKS = {"size": SIZE, "row": ROW}
+
+
 @dataclass(slots=True)
 class RuleGraph:
     """The checked policy as data. Every consumer (code, traces, dump, pictures) is made from this and nothing else."""
@@ -187,7 +193,8 @@ class RuleGraph:
     """`graph.allocations.AllocateNode`, each with a graph of its own."""
     settings: dict[str, Any] = field(default_factory=dict)
     _known: dict[tuple[str, tuple[int, ...], Any], int] = field(default_factory=dict)
-    _slots: dict[Any, int] = field(default_factory=dict)
+    _slots: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    _marks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def add(self, op: str, args: tuple[int, ...] = (), payload: Any = None, type_: Type | None = None) -> int:
         """The number of this node; a new one only if it is not there yet."""
@@ -213,9 +220,26 @@ class RuleGraph:
             self.slots.append(spec)
         return self.add("slot", (), index, type_)
 
+    def slot_number(self, spec: SlotSpec) -> int:
+        """Index of a slot that is there. Raises KeyError."""
+        return self._slots[spec.key()]
+
     def reads_size(self, number: int | None) -> bool:
         """Does the value of this node depend on the size that is judged?"""
-        return number is not None and any(self.nodes[i].op == "size" for i in self.reach(number))
+        return number is not None and bool(self.marks(number) & SIZE)
+
+    def marks(self, number: int) -> int:
+        """Which of `SIZE`, `NOW` and `ROW` stand at this node or below; each node is looked at once, since those below come first."""
+        marks, nodes = self._marks, self.nodes
+        for each in range(len(marks), number + 1):
+            node = nodes[each]
+            found = _MARKS.get(node.op, 0)
+            if node.op == "slot" and self.slots[node.payload].kind == "now":
+                found = NOW
+            for argument in node.args:
+                found |= marks[argument]
+            marks.append(found)
+        return marks[number]
 
     def reach(self, *numbers: int | None) -> set[int]:
         """Every node below *numbers*, these included (through folds too)."""

@@ -29,7 +29,8 @@ def lay_out(builder: Builder) -> None:
         graph.rules.append(node)
         roots = [node.broken, node.when, node.observed, node.bound, node.reserve, *(w.when for w in node.waivers)]
         roots += [n for p in node.pieces for n in (p.slope, p.intercept)] + [t.condition for t in node.trips]
-        node.settings, node.clock = clocks.settings(graph, roots), clocks.clock(graph, roots)
+        below = clocks.below(graph, roots)
+        node.settings, node.clock = clocks.settings(graph, below), clocks.clock(graph, below)
         fixed = frozenset(slot for slot in node.settings if not graph.settings[graph.slots[slot].name].overrides)
         node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot") - fixed
         node.reads_size = graph.reads_size(node.broken)

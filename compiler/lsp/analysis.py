@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from caplex.compiler import driver
+from caplex.compiler.collecting import paused
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.lsp.document import Analysis
 from caplex.compiler.semantics import symbols
@@ -32,6 +33,7 @@ def _never() -> bool:
     return False
 
 
+@paused()
 def analysed(
     path: Path, source: Source, read: driver.Reader, *, settings: Mapping[str, object] | None = None, near: Iterable[Path] = (), library: bool = False,
     superseded: Callable[[], bool] = _never,

@@ -68,6 +68,14 @@ class Core:
         self._depths: dict[int, int] = {}
         self._too_deep = False
 
+    def _mark(self) -> tuple[int, int, bool]:
+        """Where the builder stands, to come back to with `_rewind`."""
+        return len(self._problems), len(self._doc_ends), self._too_deep
+
+    def _rewind(self, mark: tuple[int, int, bool]) -> None:
+        problems, docs, self._too_deep = mark
+        del self._problems[problems:], self._doc_starts[docs:], self._doc_ends[docs:]
+
     def _on_comment(self, token: Token) -> Token:
         """Keeps `##` comments that have their line to themselves; one behind code belongs to nothing."""
         if token.value.startswith("##") and not self._quiet:

@@ -1,7 +1,6 @@
 """Text to tree. Bad text is never an exception: it comes back as diagnostics, several at a time."""
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from functools import cache
 from itertools import count
@@ -11,12 +10,14 @@ from typing import Any
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 from lark.utils import TextSlice
 
+from caplex.compiler.collecting import paused
 from caplex.compiler.diagnostics import codes_syntax as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.source import Source, Span
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.builder import Builder
 from caplex.compiler.syntax.guards import guard
+from caplex.compiler.syntax.loop import GivenUp, Loop
 from caplex.compiler.syntax.mistakes import Teller
 from caplex.compiler.syntax.recovery import resync
 from caplex.compiler.syntax.tables import Tables
@@ -52,22 +53,28 @@ def front() -> tuple[Tables, Builder]:
     return tables, builder
 
 
+@cache
+def loop() -> Loop:
+    """The way for texts without mistakes."""
+    return Loop(front()[0].lark)
+
+
 def _parse(source: Source, start: str, limit: int, ids: Iterator[int]) -> tuple[Any, list[Diagnostic]]:
     problems = guard(source, limit)
     if problems:
         return None, problems
-    with _lock:
+    with _lock, paused():
         tables, builder = front()
-        builder._begin(source, ids)
-        collecting = gc.isenabled()
-        gc.disable()  # a tree has no cycles, and walking it again and again while it grows doubles the time
         try:
-            tree = _run(tables, builder, source, start, limit)
+            builder._begin(source, ids)
+            try:
+                tree = loop().parse(source.text, start)
+            except GivenUp:
+                builder._begin(source, ids)
+                tree = _run(tables, builder, source, start, limit)
             problems = builder._problems
         finally:
             builder._begin(Source("", ""), count())
-            if collecting:
-                gc.enable()
     return (None, _ordered(problems)[:limit]) if problems else (tree, [])
 
 
@@ -96,8 +103,13 @@ def _parse_hole(tables: Tables, builder: Builder, start: int, end: int) -> ast.H
         problem = Diagnostic(codes.BAD_HOLE, "this hole is empty", Span(source, start - 1, end + 1), help="write `\\{` for a plain brace")
         builder._problems.append(problem)
         return None
+    mark = builder._mark()
     try:
-        parsed: Any = tables.lark.parse(TextSlice(source.text, start, end), start="hole")
+        try:
+            parsed: Any = loop().parse(source.text, "hole", start, end)
+        except GivenUp:
+            builder._rewind(mark)
+            parsed = tables.lark.parse(TextSlice(source.text, start, end), start="hole")
     except UnexpectedInput as error:
         builder._problems.append(Teller(source, "hole", tables, builder).tell(error))
         return None

@@ -1,8 +1,8 @@
 """The parse tables: built from `grammar/`, bound to word boundaries, kept in the user's cache folder.
 
-Building takes more than a second, loading a tenth of that. The file in the cache begins with the digest of its own
-payload and its name holds the digest of everything it was made from, so a stale, torn or foreign file is rebuilt,
-never believed. `Lark(cache=…)` is not used: it writes in place.
+Building takes more than a second, loading a tenth of that. The file's name holds the digest of everything it was made from,
+and `keeping` believes only what is whole and this user's own, so a stale, torn or foreign file is built anew.
+`Lark(cache=…)` is not used: it writes in place.
 """
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import io
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from lark import Lark, Token
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from caplex import grammar
+from caplex.compiler import keeping
 from caplex.compiler.syntax.words import HARD
 
 STARTS = ("module", "hole", "lone")
@@ -94,16 +94,18 @@ def _load(at_run_time: dict[str, Any]) -> Lark:
     path = cache_file()
     if path is None:
         return _build(at_run_time, {})
-    if (payload := _read(path)) is not None:
+    if (payload := keeping.read(path)) is not None:
         with suppress(Exception):  # tables of another version of Lark, or damaged: they are built anew
             return Lark.__new__(Lark)._load(io.BytesIO(payload), **at_run_time)
     built = _build(at_run_time, {})
-    _write(path, built)
+    buffer = io.BytesIO()
+    built.save(buffer, exclude_options=_NOT_KEPT)
+    keeping.write(path, buffer.getvalue())
     return built
 
 
 def cache_file() -> Path | None:
-    """Where the tables are kept; None if caching is off or there is no home."""
+    """Where the tables are kept; None if caching is off, or if there is no home or none to be trusted."""
     if os.environ.get("CAPLEX_NO_CACHE"):
         return None
     base = os.environ.get("XDG_CACHE_HOME")
@@ -118,31 +120,5 @@ def cache_file() -> Path | None:
         except OSError:  # e.g. a program frozen without its sources: the versions below must do
             digest.update(source.name.encode())
     digest.update(f"{lark.__version__} {sys.version_info[:2]}".encode())
-    return folder / "caplex" / f"grammar-{digest.hexdigest()[:24]}.tables"
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, payload = content[:32], content[32:]
-    return payload if hashlib.sha256(payload).digest() == digest else None
-
-
-def _write(path: Path, built: Lark) -> None:
-    """Write beside, then rename: a reader sees the whole file or none. A folder that refuses costs only time."""
-    buffer = io.BytesIO()
-    built.save(buffer, exclude_options=_NOT_KEPT)
-    payload = buffer.getvalue()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(beside, path)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
+    home = keeping.folder(str(folder / "caplex" / "grammar"))
+    return Path(home, f"{digest.hexdigest()[:24]}.tables") if home is not None else None

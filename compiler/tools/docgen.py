@@ -274,7 +274,8 @@ def _command(name: str, command: click.Command) -> list[str]:
         if lines[0].strip() == "\b":  # click's mark for lines that stay lines
             parts.append("```text\n" + "\n".join(line.rstrip() for line in dedent("\n".join(lines[1:])).splitlines()) + "\n```")
         else:
-            parts.append(" ".join(paragraph.split()))
+            # A help text names a page by its path; on a page that is a link.
+            parts.append(re.sub(r"(?<![\w`/])docs/([\w/-]+\.md)", r"[\1](../\1)", " ".join(paragraph.split())))
     if options:
         parts.append(table(("option", "meaning"), [(f"`{_option(each)}`", _meaning(each)) for each in options]))
     return parts

@@ -35,15 +35,18 @@ Mode = Literal["enforce", "monitor"]
 _TIME = Type(Kind.TIME)
 
 
-class _Case:
+class Case:
     """A policy, compiled and as a tree."""
 
-    def __init__(self, path: str, settings: Mapping[str, Any] | None, mode: Mode | None) -> None:
-        self.path = path
-        self.policy: Policy = loading.load(path, settings=settings, mode=mode)
+    def __init__(self, path: str, policy: Policy, checked: CheckedModule) -> None:
+        self.path, self.policy, self.checked = path, policy, checked
+
+    @classmethod
+    def load(cls, path: str, settings: Mapping[str, Any] | None, mode: Mode | None) -> Case:
+        policy = loading.load(path, settings=settings, mode=mode)
         checked, _ = driver.check_path(path, settings=settings, mode=mode)
         assert checked is not None, path
-        self.checked: CheckedModule = checked
+        return cls(path, policy, checked)
 
     def names_in(self, *roots: object) -> dict[str, str]:
         """What the trees read, by name, and what it is: fact or setting; through `let`."""
@@ -113,7 +116,7 @@ def value_text(value: Value, info: SettingInfo, currency: str) -> str:
 
 def policy_page(path: str, *, settings: Mapping[str, Any] | None = None, mode: Mode | None = None) -> Page:
     """The page of the policy in the file *path*. Raises PolicyError."""
-    case = _Case(path, settings, mode)
+    case = Case.load(path, settings, mode)
     policy = case.checked.policy
     entry = case.checked.modules[""]
     parts = [f"# {policy.name} {policy.version}", entry.header.doc if entry.header is not None else "", "\n".join(_header(case))]
@@ -134,7 +137,7 @@ def policy_page(path: str, *, settings: Mapping[str, Any] | None = None, mode: M
     return Page(path, "policy", "\n\n".join(part for part in parts if part) + "\n")
 
 
-def _header(case: _Case) -> Iterator[str]:
+def _header(case: Case) -> Iterator[str]:
     policy = case.checked.policy
     yield f"- File: `{case.path}`"
     yield f"- Mode: {policy.mode}" + ("; what its rules say is told, and nothing is stopped" if policy.mode == "monitor" else "")
@@ -158,7 +161,7 @@ def _title(rule: RuleInfo) -> str:
     return rule.node.title or kind_of(rule.node)
 
 
-def _effect(case: _Case, rule: RuleInfo) -> str:
+def _effect(case: Case, rule: RuleInfo) -> str:
     compiled = case.policy.plan.rules[rule.position]
     skipped = "; closing skips it" if rule.skipped else ""
     watched = "; monitored" if rule.monitor is not None else ""
@@ -170,7 +173,7 @@ def _effect(case: _Case, rule: RuleInfo) -> str:
 
 def part_page(path: str, part: str, *, settings: Mapping[str, Any] | None = None, mode: Mode | None = None) -> Page | None:
     """The page of a rule, a setting, a waiver or a fact of the policy in the file *path*. Raises PolicyError."""
-    case = _Case(path, settings, mode)
+    case = Case.load(path, settings, mode)
     for rule in case.checked.rules:
         if rule.id == part:
             return Page(part, "rule", _rule(case, rule))
@@ -197,7 +200,7 @@ def parts(path: str, *, settings: Mapping[str, Any] | None = None) -> list[str]:
     return [*(rule.id for rule in checked.rules), *checked.settings, *checked.waivers, *(size.id for size in checked.sizes), *own]
 
 
-def _rule(case: _Case, rule: RuleInfo) -> str:
+def _rule(case: Case, rule: RuleInfo) -> str:
     node = rule.node
     asked = demands(node)
     told = "\n".join(f"- {line}" for line in asked) if isinstance(node, ast.KillSwitch) else " ".join(asked)
@@ -223,7 +226,7 @@ def _rule(case: _Case, rule: RuleInfo) -> str:
     return "\n\n".join(part for part in said if part) + "\n"
 
 
-def _attributes(case: _Case, rule: RuleInfo) -> Iterator[str]:
+def _attributes(case: Case, rule: RuleInfo) -> Iterator[str]:
     compiled = case.policy.plan.rules[rule.position]
     attributes = rule.node.attributes
     yield f"Kind: {kind_of(rule.node)}; effect: {compiled.effect}{' what opens' if compiled.opening_only else ''}"
@@ -244,7 +247,7 @@ def _attributes(case: _Case, rule: RuleInfo) -> Iterator[str]:
         yield f"Monitored{until}: it is told, and stops nothing"
 
 
-def _setting_line(case: _Case, info: SettingInfo) -> str:
+def _setting_line(case: Case, info: SettingInfo) -> str:
     currency = case.checked.policy.currency
     text = f"- `{info.name}` = {value_text(info.value, info, currency)}"
     if info.value != info.default:
@@ -256,7 +259,7 @@ def _setting_line(case: _Case, info: SettingInfo) -> str:
     return text + (f". {info.title}" if info.title else "")
 
 
-def _overrides(case: _Case, info: SettingInfo) -> Iterator[str]:
+def _overrides(case: Case, info: SettingInfo) -> Iterator[str]:
     for each in info.overrides:
         scopes = " and ".join(f"{dimension} {text}" for dimension, text in each.scopes) or "all"
         text = f"  - {each.kind} for {scopes} = {value_text(each.value, info, case.checked.policy.currency)}"
@@ -265,7 +268,7 @@ def _overrides(case: _Case, info: SettingInfo) -> Iterator[str]:
         yield text + (f", ticket {each.ticket}" if each.ticket else "")
 
 
-def _setting(case: _Case, info: SettingInfo) -> str:
+def _setting(case: Case, info: SettingInfo) -> str:
     lines = [f"- Type: {type_text(info.type)}", _setting_line(case, info).replace(f"`{info.name}` =", "Value:")]
     if info.safer:
         lines.append(f"- Safer: {info.safer}; from outside it moves only there")
@@ -276,14 +279,14 @@ def _setting(case: _Case, info: SettingInfo) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _waiver(case: _Case, name: str) -> str:
+def _waiver(case: Case, name: str) -> str:
     waiver = case.checked.waivers[name].node
     through = f" through {waiver.through.iso}" if waiver.through is not None else ""
     by = f", approved by {waiver.approved_by}" if waiver.approved_by else ""
     return f"- `{name}` lifts `{case.checked.waivers[name].of}` when `{show(waiver.when)}`{through}{by}" + (f", ticket {waiver.ticket}" if waiver.ticket else "")
 
 
-def _readers(case: _Case, name: str) -> Iterator[str]:
+def _readers(case: Case, name: str) -> Iterator[str]:
     """The rules that read *name*, or a computed fact that is made from it."""
     section, _, field = name.rpartition(".")
     spec = case.checked.schema.field(section, field) if section else None
@@ -295,7 +298,7 @@ def _readers(case: _Case, name: str) -> Iterator[str]:
             yield f"`{rule.id}` {_title(rule)}, through what is computed from it"
 
 
-def _tests(case: _Case, rule: str) -> Iterable[str]:
+def _tests(case: Case, rule: str) -> Iterable[str]:
     for test in case.checked.tests:
         if any(case.checked.references.get(node.id) == rule for node in _walk(*test.steps) if isinstance(node, ast.Reference)):
             yield f"- {test.title} (`{test.span.source.name}:{test.span.begin.line}`)"

@@ -77,7 +77,7 @@ def _hole() -> dict[str, Any]:
 def _code(known: Terms) -> list[dict[str, Any]]:
     return [
         _match(known.ids["RULE_REF"], "entity.name.function.rule.cap"),
-        *(_match(rf"(?<![\w.]){pattern}" if not pattern.startswith(r"\$") else pattern, f"{_LITERAL_SCOPES[name]}.cap") for name, pattern in known.literals.items()),
+        *(_match(rf"(?<!\w)(?<!\w\.){pattern}" if not pattern.startswith(r"\$") else pattern, f"{_LITERAL_SCOPES[name]}.cap") for name, pattern in known.literals.items()),
         _match(r"(?<=[0-9])\s+([A-Z][A-Z0-9]{2,9}|units)(?!\w)", "keyword.other.unit.cap"),
         _match(rf"(?<![\w.])(?:{'|'.join(known.functions)})(?=\()", "support.function.cap"),
         _match(rf"(?<=:)\s*(?:{'|'.join(known.types)})(?!\w)", "support.type.cap"),

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from caplex.runtime.engine.lane import Lane
 
 
-def bound_again(
+def world_again(
     lane: Lane, found: Prepared, data: Mapping[str, Any], now: int, size: Fraction, leg: int, limit: Size | None, own: tuple[int, int, int, int],
     priced: Priced, ints: tuple[Any, ...], row: Mapping[str, Any] | None, counters: Mapping[str, Any], policy: Any, chain: str,
-) -> LiveBound:
-    """The readings as the long way would have made them."""
+) -> tuple[LiveWorld, LiveBook]:
+    """World and book as the long way would have made them."""
     plan, before = lane.plan, found.bound
     account = before.world.account_name
     document = {"now": exact_instant(now), "intent": {name: value for name, value in data.items() if name != "type"}}
@@ -40,6 +40,14 @@ def bound_again(
     for number, spec in enumerate(plan.slots):
         if spec.kind == "book" and number in found.places and number not in found.settled:
             _preset(book, spec, ints[found.places[number]], buy=found.buy)
+    return world, book
+
+
+def bound_again(lane: Lane, found: Prepared, *taken: Any) -> LiveBound:
+    """The readings as the long way would have made them, of what the decision has kept (`world_again`)."""
+    plan, before = lane.plan, found.bound
+    world, book = world_again(lane, found, *taken)
+    _, _, size, _, _, _, _, ints, _, _, policy, chain = taken
     slots: list[Any] = []
     bound = LiveBound.__new__(LiveBound)
     bound.plan, bound.approved, bound.unwritten, bound.world, bound.document = plan, frozenset(), False, world, ()
@@ -49,16 +57,16 @@ def bound_again(
         if number in found.settled:
             slots.append(before.slots[number])
         elif number in found.places and spec.kind == "fold":
-            slots.append(_value(ints[found.places[number]], spec))
+            slots.append(value_of(ints[found.places[number]], spec))
         else:
             slots.append(bound._fill(number, spec))
-    given = LiveFacts(document, chain)
+    given = LiveFacts(world.document, chain)
     bound.policy, bound.facts, bound.names = policy, given, policy.names
     given.bound[policy] = bound
     return bound
 
 
-def _value(number: Any, spec: SlotSpec) -> Any:
+def value_of(number: Any, spec: SlotSpec) -> Any:
     if number is None:
         return ABSENT
     return Fraction(number, 10 ** (spec.scale or 0)) if type(number) is int else number
@@ -67,4 +75,4 @@ def _value(number: Any, spec: SlotSpec) -> Any:
 def _preset(book: LiveBook, spec: SlotSpec, number: Any, *, buy: bool) -> None:
     name = {"others_net": "others_net_buy" if buy else "others_net_sell", "held_count": "position_count"}.get(spec.name, spec.name)
     if name.startswith(("others_", "held_", "position_count", "committed_")):
-        book.__dict__[name] = _value(number, spec)
+        book.__dict__[name] = value_of(number, spec)

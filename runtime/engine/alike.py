@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from caplex.runtime.engine.heard import stamped
-from caplex.runtime.engine.prepared import Prepared, Slots
+from caplex.runtime.engine.prepared import ZERO, Prepared, Slots
 from caplex.runtime.plan import Plan
 from caplex.runtime.reading import read
 from caplex.runtime.values import Unknown
@@ -70,11 +70,12 @@ def derive(plan: Plan, desk: Desk, elder: Prepared, state: State, account: str, 
     bound._book.__dict__.update({name: known[name] for name in _SAME if name in known})
     for number in names:
         bound.slots[number] = symbol
-    found = replace(
-        elder, bound=bound, symbol=symbol, ints=list(elder.ints), details=instrument, fills={"": [], "account": [], "counters": [], "price": []},
-        stays=[None, None, None])
+    found = replace(elder, bound=bound, symbol=symbol, ints=list(elder.ints), details=instrument, stays=[None, None, None], known=None)
     slots = Slots(plan, desk, found, now)
-    slots.sort()
+    # The functions of slots know nothing of the symbol, unless a window counts by it.
+    if any(equals(bound.slots, ZERO) != equals(before.slots, ZERO) for kept in plan.windows.values() for _, equals in kept.keys):
+        found.fills = {"": [], "account": [], "counters": [], "price": []}
+        slots.sort()
     for number in names:
         if number in slots.fused:
             found.ints[slots.fused[number]] = symbol

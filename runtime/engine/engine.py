@@ -127,6 +127,19 @@ class Engine(Persistent):
 
     admit = submit
 
+    def decide_frame(self, frame: Any) -> Any:
+        """Submit each row of *frame* (pandas, polars, arrow), in the order of time; the frame with the answers beside it.
+
+        Columns ``now``, ``intent.id`` and the other fields of ``intent.``; those of ``market.`` and ``account.`` are told before each
+        intent. Answers as of `Policy.decide_frame`. Needs the extra ``frames``.
+
+        Raises:
+            FrameError: A column that cannot be told, rows out of order, or an intent that cannot be read; earlier rows count.
+        """
+        from caplex.runtime.engine.frames import decide_frame
+
+        return decide_frame(self, frame)
+
     def peek(self, intent: Mapping[str, Any]) -> Decision:
         """What `submit` would say now; nothing is reserved and nothing written."""
         event = self._intent(intent)

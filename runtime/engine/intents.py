@@ -54,14 +54,17 @@ def step(machine: Machine, event: Event) -> Step:
         return Step("decision", told, Decision.from_dict(told))
     lane = machine.desk.lane if not late and not machine.unwritten and isinstance(event, PlainIntent) else None
     swift = lane.decide(machine, event, account, now, latches) if lane is not None else None  # type: ignore[arg-type]
-    if swift is not None:
+    if isinstance(swift, tuple):
         return Step("decision", swift[1], swift[0], text=swift[2])
-    decision = decide(machine, intent, account, now, approved=frozenset(), bound=lane.spare(event) if lane is not None else None)  # type: ignore[arg-type]
+    decision = swift if swift is not None else decide(
+        machine, intent, account, now, approved=frozenset(), bound=lane.spare(event) if lane is not None else None)  # type: ignore[arg-type]
     told = record(machine, decision, intent, account, now, latches, event.hash)
     if late:
         told["late"] = True
     state.answer(event.id, Seen(event.hash, told["decision_id"], now, state.asked_ns, told))
-    if lane is not None:
+    if swift is not None:
+        swift.rest()
+    elif lane is not None:
         lane.learn(machine, event, decision, told)  # type: ignore[arg-type]
     return Step("decision", told, decision)
 
@@ -247,9 +250,8 @@ def _remember(machine: Machine, ruling: Ruling, told: Mapping[str, Any], account
     if quiet:
         return
     if "violations" in keep:
-        rules = {rule.id: rule for rule in machine.policy.plan.rules}
         for name in ruling.violated:
-            rule = rules[name]
+            rule = machine.policy.plan.rule(name)
             state.past(account, "violations").append(Past("violations", now, {**about, "rule": name, "severity": rule.severity, "family": rule.stage}))
     if "denials" in keep and ruling.verdict is Verdict.DENY:
         counted = [reason for reason in ruling.reasons if reason.kind not in NOT_COUNTED]

@@ -44,13 +44,16 @@ from caplex.runtime.schema import FieldSpec
 from caplex.runtime.values import floor_to
 
 if TYPE_CHECKING:
-    from caplex.runtime.decision import Decision
+    from caplex.runtime.decision import Core, Decision
     from caplex.runtime.engine.latches import Latches
+    from caplex.runtime.engine.lessen import Less, Teller
     from caplex.runtime.engine.live import Desk, LiveBound
     from caplex.runtime.engine.machine import Machine
     from caplex.runtime.plan import Plan
 
 _MOST_KINDS: Final = 4096
+"""Kinds that are known at a time, or more where the state itself holds more:"""
+_KINDS_A_SYMBOL: Final = 4
 _MOST_SIZES: Final = 8192
 _ALLOW: Final = Verdict.ALLOW
 Kind = tuple[Any, ...]
@@ -116,6 +119,7 @@ class Lane:
         self._sizes: dict[tuple[str, str], tuple[Size, Decimal, str] | None] = {}
         self._sheets: dict[str, Sheet] = {}
         self._moment = Moment()
+        self._teller: Teller | None = None
         self._spare: tuple[PlainIntent, LiveBound] | None = None  # readings that the long way need not make again
         fields = plan.schema.sections["intent"].fields
         self._specs: dict[str, FieldSpec] = {name: fields[name] for name in ("quantity", "limit_price") if name in fields}
@@ -150,17 +154,16 @@ class Lane:
 
     # ── deciding ─────────────────────────────────────────────────────────────────────────────────────
 
-    def decide(self, machine: Machine, event: PlainIntent, account: str, now: int, latches: Latches) -> tuple[Swift, dict[str, Any], str] | None:
-        """The decision, the document and its text, with all that an approval does to the state; None, and nothing done."""
+    def decide(self, machine: Machine, event: PlainIntent, account: str, now: int, latches: Latches) -> tuple[Swift, dict[str, Any], str] | Less | None:
+        """The decision, the document and its text, with all that an approval does to the state; or a denial or reduction, or None, and nothing done."""
         kind = self.kind(event.data)
         if kind is None or latches.tripped or latches.obligations:
             return None
         known = self._kinds.get(kind)
         if known is None:
-            if len(self._kinds) >= _MOST_KINDS:
-                self._kinds.clear()
-                if self._elders:
-                    self._elders.clear()
+            most = max(_MOST_KINDS, _KINDS_A_SYMBOL * len(machine.state.quotes))
+            if len(self._kinds) >= most:
+                self._make_room(most)
             known = self._kinds[kind] = Kinds()
         if known.hopeless or known.pause or any(latch.tripped for latch in machine.state.latches.values()):
             known.pause -= known.pause > 0
@@ -177,12 +180,24 @@ class Lane:
         try:
             found = self._prepared(machine, kind, known, event, account, now)
             moment = self._look(machine.state, found, account, now, size[0], limit)
-            leg = self._judge(found, moment)
+            core, leg = self._judge(found, moment)
+            if core == (size[0].grains, 0, 0):
+                quiet = not self._may_trip(found, moment)
+                return self._approve(machine, event, known.line, found, moment, size, leg) if known.line is not None and quiet else None
+            if self._teller is None:
+                from caplex.runtime.engine.lessen import Teller
+
+                self._teller = Teller(self.plan)
+            return self._teller.tell(self, found, moment, core, leg, size[0], self._taken(machine, event, found, moment, size[0], leg))
         except (Odd, Unusable):
             return None
-        if known.line is None or leg is None:
-            return None
-        return self._approve(machine, event, known.line, found, moment, size, leg)
+
+    def _make_room(self, most: int) -> None:
+        """The quarter that has been known longest goes, so that a stream of more kinds does not lose all of them at once."""
+        for kind in list(self._kinds)[: len(self._kinds) - most * 3 // 4]:
+            del self._kinds[kind]
+        if self._elders and len(self._elders) > _MOST_KINDS:
+            self._elders.clear()
 
     def _prepared(self, machine: Machine, kind: Kind, known: Kinds, event: PlainIntent, account: str, now: int) -> Prepared:
         """The kind as it is prepared on the present state. Raises Odd."""
@@ -309,21 +324,31 @@ class Lane:
             stays[:] = moment.rows, moment.state.counters, moment.priced
         return leg
 
-    def _judge(self, found: Prepared, moment: Moment) -> int | None:
-        """The closing leg, if everything is kept; None if not. Raises Odd or Unusable."""
-        size = moment.grains
-        if found.action == "close" and (moment.closable == 0 or size > moment.closable):
-            return None
+    def _judge(self, found: Prepared, moment: Moment) -> tuple[Core, int]:
+        """What the fused form says, and the closing leg. Raises Odd or Unusable."""
+        if found.action == "close" and (moment.closable == 0 or moment.grains > moment.closable):
+            raise Odd
         leg = self._fill(found, moment)
         assert self.plan.fused is not None
-        if self.plan.fused(tuple(found.ints)) != (size, 0, 0):
-            return None
+        core = self.plan.fused(*found.ints)
+        if core is None:
+            raise Odd
+        return core, leg
+
+    @staticmethod
+    def _may_trip(found: Prepared, moment: Moment) -> bool:
+        """Are there so many events that a switch that counts them may trip?"""
         histories = moment.state.histories.get(moment.account)
         for section, amount in found.counts:
             events = histories.get(section) if histories is not None else None
             if events and len(events) >= amount:
-                return None  # a switch may trip
-        return leg
+                return True
+        return False
+
+    def _taken(self, machine: Machine, event: PlainIntent, found: Prepared, moment: Moment, size: Size, leg: int) -> tuple[Any, ...]:
+        """What a decision rests on, for `again`."""
+        return (dict(event.data), moment.now, size.value, leg, moment.limit, (moment.position, moment.buys, moment.sells, moment.closable), moment.priced,
+                tuple(found.ints), self._sheets[moment.account].row, moment.state.counters, machine.policy, machine.chain)
 
     # ── approving ────────────────────────────────────────────────────────────────────────────────────
 
@@ -352,9 +377,7 @@ class Lane:
         decision = Swift.__new__(Swift)
         decision._core, decision._told, decision.verdict, decision.quantity, decision.reason = None, told, _ALLOW, decimal, None
         decision._shape = self, found, line.ruling
-        sheet = self._sheets[moment.account]
-        decision._taken = (dict(data), now, quantity.value, leg, moment.limit, (moment.position, moment.buys, moment.sells, moment.closable), moment.priced,
-                           tuple(found.ints), sheet.row, state.counters, machine.policy, machine.chain)
+        decision._taken = self._taken(machine, event, found, moment, quantity, leg)
         return decision, told, encoded
 
     def spare(self, event: PlainIntent) -> LiveBound | None:

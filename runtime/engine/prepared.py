@@ -7,6 +7,7 @@ goes the long way. See `runtime.engine.lane`.
 """
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +18,7 @@ from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.ledger import Ledger, Part
 from caplex.runtime.engine.plainly import Odd, Priced
 from caplex.runtime.engine.windows import NOBODY
+from caplex.runtime.overrides import reach
 from caplex.runtime.plan import Plan, SlotSpec
 from caplex.runtime.reading import read
 from caplex.runtime.rows import FUTURE_NS, Row
@@ -106,6 +108,7 @@ class Prepared:
     settled: frozenset[int] = frozenset()
     places: dict[int, int] = field(default_factory=dict)
     counts: tuple[tuple[str, Fraction], ...] = ()
+    known: dict[int, Any] | None = None  # the settled slots, for `lessen`
 
 
 def tables(state: State) -> tuple[Any, ...]:
@@ -274,16 +277,14 @@ class Slots:
         return self._field(number, spec)
 
     def _setting(self, name: str) -> None:
-        for override in self.plan.settings[name].overrides:
-            for _, slot in override.scopes:
-                scope = self.plan.slots[slot]
-                if scope.kind != "field" or scope.section != "intent" or scope.name in VARYING:
-                    raise Odd
-            if override.until_ns is not None:
-                if self.now < override.until_ns:
-                    self.found.end = min(self.found.end, override.until_ns - 1)
-                else:
-                    self.found.begin = max(self.found.begin, override.until_ns)
+        scopes, ends = reach(self.plan, self.plan.settings[name])
+        if any(scope.kind != "field" or scope.section != "intent" or scope.name in VARYING for scope in scopes):
+            raise Odd
+        next_one = bisect_right(ends, self.now)
+        if next_one < len(ends):
+            self.found.end = min(self.found.end, ends[next_one] - 1)
+        if next_one:
+            self.found.begin = max(self.found.begin, ends[next_one - 1])
 
     def _field(self, number: int, spec: SlotSpec) -> bool:
         scale, name = spec.scale, spec.name

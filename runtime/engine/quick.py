@@ -66,7 +66,7 @@ def decide(plan: Plan, bound: Bound) -> Decision | None:
     if ints is None or plan.fused is None:
         return None
     try:
-        core = plan.fused(ints)
+        core = plan.fused(*ints)
     except Unusable:
         return None
     if core is None or core != (ints[0], 0, 0):

@@ -60,6 +60,8 @@ class State:
     """Those that nobody has acknowledged as done."""
     traders: dict[str, set[str]] = field(default_factory=dict)
     """By account: strategies that have sent orders."""
+    alone: bool = True
+    """There are no accounts but these; a part of a replay knows its own, and that there are others."""
 
     # What is not in `seen`, `event_ids`, `orders`, `by_…`, `fills` and `holds` may be in the archive, unless it is gone.
     archive: Archive | None = None
@@ -159,7 +161,7 @@ class State:
     def only_account(self) -> str:
         """The only account that there is; an empty text if nobody has named any, or there are several."""
         found = self.named_accounts
-        return found[0] if len(found) == 1 else ""
+        return found[0] if len(found) == 1 and self.alone else ""
 
     def account(self, name: str) -> Account:
         found = self.accounts.get(name)

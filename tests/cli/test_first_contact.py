@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -80,6 +81,12 @@ def engine_files(desk, capsys) -> Path:
     shutil.copy(desk / "desk.cap", desk / "desk2.cap")
     (desk / ".env").write_text("POLICY_MIN_CONFIDENCE=0.75\n", encoding="utf-8")
     shutil.copy(ROOT / "examples" / "policygate" / "policy.yaml", desk / "policy.yaml")
+    for name in ("monday.json", "crash.json"):
+        shutil.copy(desk / "facts.json", desk / name)
+    if find_spec("pyarrow"):
+        from pyarrow import parquet, table
+
+        parquet.write_table(table({"intent.id": ["i-1", "i-2"], "intent.quantity": ["10", "20"]}), desk / "intents.parquet")
     (desk / "governor.cap").write_text(GOVERNOR, encoding="utf-8")
     (desk / "metrics.json").write_text(json.dumps({"now": act["at"], "strategies": {"a": {"sharpe_30d": "1"}}}), encoding="utf-8")
     at = "2020-02-20T21:05:00Z"
@@ -177,6 +184,8 @@ def test_every_example_in_a_help_works(name, engine_files, capsys, monkeypatch):
     for key in engine_files.glob("risk-*.key") if name == "keys" else ():
         key.unlink()  # an example makes it
     for line in shown:
+        if ".parquet" in line and not find_spec("pyarrow"):
+            continue
         line, _, source = line.partition(" > ")[0].partition(" < ")
         if source:
             monkeypatch.setattr(sys, "stdin", (engine_files / source).open(encoding="utf-8"))

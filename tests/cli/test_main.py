@@ -66,6 +66,9 @@ def test_what_is_not_built_says_so_in_one_line(name, capsys):
     (["decide", "x.cap", "--facts", "-", "--batch", "-"], "standard input"),
     (["decide", "x.cap", "--facts", "f", "--intent", "a", "--batch", "b"], "exclude each other"),
     (["check", "--formt", "json", "."], "--format"),
+    (["replay", "a.journal", "--set", "max_position=5%"], "name it with `--policy`"),
+    (["replay", "a.journal", "--mode", "monitor"], "name it with `--policy`"),
+    (["replay", "a.journal", "--sweep", "a=1", "--set", "b=1"], "name it with `--policy`"),
     (["--frob"], "--frob"),
     (["explain", "CAP999"], "no diagnostic"),
     (["explain", "market.prise"], "did you mean `market.price`?"),
@@ -76,6 +79,13 @@ def test_wrong_usage_is_one_line_and_2(arguments, words, capsys):
     assert told.out == ""
     assert words in told.err
     assert told.err.count("\n") == 1
+
+
+def test_the_message_of_an_error_as_json_is_its_sentence(capsys):
+    assert main.run(["doc", "nowhere.cap", "--format", "json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert next(iter(told)) == "schema"
+    assert told["message"] == told["diagnostics"][0]["message"] == "there is no file `nowhere.cap`"
 
 
 def test_no_arguments_is_the_first_screen(capsys):

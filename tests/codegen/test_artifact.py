@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from caplex.compiler import driver, loading
+from caplex.compiler import driver, keeping, loading
 from caplex.compiler.cli import main
 from caplex.compiler.codegen import artifact
 from caplex.runtime import values
@@ -84,9 +84,11 @@ def test_a_file_that_others_can_write_is_not_trusted(home: Path, monkeypatch: py
 
 def test_a_damaged_plan_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loading.load(home / "desk.cap")
-    whole = pickle.loads(kept(home)[0].read_bytes())
+    content = keeping.read(kept(home)[0])
+    assert content is not None
+    whole = artifact.Artifact.decode(content)
     for plan in (b"", b"nonsense", whole.plan[:-40], pickle.dumps(7)):
-        kept(home)[0].write_bytes(pickle.dumps(artifact.Artifact(whole.files, whole.diagnostics, plan)))
+        keeping.write(kept(home)[0], artifact.Artifact(whole.files, whole.diagnostics, plan).encode())
         assert compiles(home, monkeypatch)
     assert not compiles(home, monkeypatch)
 

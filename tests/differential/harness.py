@@ -64,7 +64,7 @@ class Subject:
         if self.plan.fused is None or bound.ints is None:
             return None
         try:
-            return self.plan.fused(bound.ints)
+            return self.plan.fused(*bound.ints)
         except Unusable:
             return None
 
@@ -109,7 +109,10 @@ class Pair:
         return self._fused(plan) if self.found.fused is not None else None
 
     def _fused(self, plan: Plan) -> str | None:
-        """The fast form tells quantity, verdict, the rules broken at n, and those that fail at the smaller size."""
+        """The fast form tells quantity, verdict, the rules broken at n, and those that fail at the smaller size.
+
+        A rule that denies may be the last that it tells.
+        """
         assert self.found.fused is not None
         permitted, broken, failing = self.found.fused
         ruling = self.expected
@@ -131,6 +134,13 @@ class Pair:
             tuple(r.rule for r in rules if r.at == "n"),
             tuple(r.rule for r in rules if r.at == "x"),
         )
+        first = ids(plan, broken | failing)[:1]
+        if verdict is Verdict.DENY and first and first[0] != ruling.decided_by:
+            return f"fused: by {first[0]}\nmeant: by {ruling.decided_by}"
+        if verdict is Verdict.DENY and not failing and 0 < len(said[2]) < len(meant[2]) and said == (*meant[:2], meant[2][: len(said[2])], meant[3]):
+            last = next(reason for reason in rules if reason.rule == said[2][-1])
+            if last.effect in ("deny", "deny all") and last.permitted == 0:
+                return None
         return None if said == meant else f"fused: {said}\nmeant: {meant}"
 
 

@@ -83,6 +83,8 @@ def test_the_patterns_of_the_grammar_match_what_they_are_for():
     for scope, text in (("constant.numeric.percent.cap", "8%"), ("constant.numeric.duration.cap", "1h30min"), ("keyword.operator.word.cap", "within"),
                         ("entity.name.function.rule.cap", "sanity.ORD-010"), ("constant.language.cap", "unlimited"), ("keyword.control.cap", "deny")):
         assert any(pattern.fullmatch(text) for pattern in found[scope]), scope
+    percent = found["constant.numeric.percent.cap"][0]
+    assert percent.findall("within 0%..25% of a.5%") == ["0%", "25%"]
     for text in ("denying", "account.deny", "deny:"):
         assert not any(pattern.search(text) for pattern in found["keyword.control.cap"]), text
 

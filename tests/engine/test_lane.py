@@ -19,6 +19,7 @@ from caplex.runtime.engine.engine import Engine
 from caplex.runtime.engine.events import read_event
 from caplex.runtime.engine.heard import instant, plain_intent, stamped
 from caplex.runtime.engine.lane import Lane, Swift
+from caplex.runtime.engine.lessen import Less
 from caplex.runtime.engine.machine import Machine
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
@@ -52,6 +53,40 @@ KNOB = """setting most : money = 30_000 USD within 0 USD..90_000 USD lower is sa
 }
 limit EXP-090 "Knob" { abs(after.position.notional) at most most else reduce }
 """
+STERN = """rule EXP-005 "Odd sizes" { deny when intent.quantity > 55 units because "{intent.quantity} of {intent.symbol}" }
+limit EXP-010 "Position" { abs(after.position.notional) at most 300 USD else reduce because "{intent.symbol} would be {observed}; {allowed} at most" }
+limit EXP-015 "Share" { abs(after.position.notional) / account.equity at most 0.4% else reduce }
+limit EXP-020 "Book" { after.portfolio.gross at most 700 USD else deny because "the book would be {after.portfolio.gross:.2}" }
+limit EXP-025 "Net" { abs(after.portfolio.net) at most 0.5% of account.equity else deny }
+limit EXP-026 "Order" { intent.notional at most 600 USD else deny }
+limit EXP-030 "Waived for Y" { intent.quantity at most 10 units else reduce }
+limit EXP-050 "Held" { count(p for p in positions where p.quantity > 4) at most 2 else deny }
+throttle EXEC-010 "Orders" { deny beyond 6 orders in any 1min for each strategy }
+cooldown EXEC-040 "After a stop" { deny during 20s after last stop for each symbol }
+limit LOSS-010 "Day" { account.day_loss below 4% of account.day_start_equity else deny because "lost {account.day_loss}; {allowed} is the stop" }
+setting most : money = 250 USD within 0 USD..900 USD lower is safer "Position" {
+  tighten for symbol "Y" = 90 USD
+  loosen for strategy "t" = 400 USD through 2026-01-06 approved by "CRO" ticket "R-1"
+}
+limit EXP-090 "Knob" { abs(after.position.notional) at most most else reduce }
+waiver W-010 of EXP-030 "Hedges" through 2026-06-30 approved by "CRO" ticket "R-2" { when intent.symbol == "Y" because "hedges" }
+"""
+COUNTING = """kill switch KILL-010 "Violations" for account {
+  trip when 9 violations in any 1min
+  while tripped deny opening
+  rearm 10s after trip
+}
+kill switch KILL-020 "Denials" for account {
+  trip when 12 denials in any 5min
+  while tripped deny all
+  rearm 5s after trip
+}
+kill switch KILL-030 "Book" for account {
+  trip when EXP-026 violated
+  while tripped deny opening
+  rearm 3s after trip
+}
+"""
 
 
 def _dress(rng: Random) -> dict[str, Any]:
@@ -75,6 +110,10 @@ OWN: dict[str, tuple[str, str, str, Shape]] = {
     "one venue": (ROOMY, FACES, "", replace(SHAPE, venues=("v",))),
     "many": (ROOMY, FACES, "", replace(SHAPE, symbols=("X", "Y", "Z", "V", "W", "U", "T", "S"))),
     "stale": (ROOMY, FACES, "", replace(SHAPE, weights={**CALM, "quote": 150})),
+    "stern": (STERN, FACES, "", replace(SHAPE, strategies=("s", "t"))),
+    "stern skipping": (STERN, SKIPS, "", replace(SHAPE, strategies=("s", "t"), symbols=("X", "Y", "Z", "V"))),
+    "stern phases": (STERN, SKIPS, "PHASES", replace(SHAPE, accounts=("a", "b"))),
+    "stern counting": (STERN + COUNTING, FACES, "", SHAPE),
     "accounts": (ROOMY + KNOB, SKIPS, "", replace(SHAPE, accounts=("a", "b"), strategies=("s", "t"), symbols=("X",))),
 }
 WIDE = {"max_orders_per_minute": "10000", "max_orders_per_minute_by_strategy": "10000", "trip_after_n_violations": "10000", "daily_loss_limit": "0.9",
@@ -94,6 +133,7 @@ def desk(name: str) -> tuple[Policy, Shape]:
         return desks.desk(name)
     rules, closing, more, shape = OWN[name]
     header = HEADER.replace("CLOSING", closing).replace("MORE", more).replace("lot 1", "lot 0.00000001")
+    header = header.replace("SYS, KILL, LOSS, EXEC, EXP", "SYS | KILL, LOSS | EXEC | EXP").replace("PHASES", "") if more == "PHASES" else header
     header = header.replace(" fresh always", " fresh within 30s") if name == "stale" else header
     return caplex.compile_text(header + rules, name=f"{name.replace(' ', '_')}.cap"), shape
 
@@ -148,6 +188,24 @@ def test_the_fast_path_is_taken() -> None:
     assert counts["stale"] >= 1, counts
 
 
+def test_denials_and_reductions_take_it_too() -> None:
+    for name in ("stern", "stern skipping", "stern phases", "stern counting"):
+        policy, shape = desk(name)
+        counts = Counter[tuple[bool, str]]()
+        rules, several = set(), 0
+        for seed in (1, 2, 3):
+            for step in Stream(policy, seed, shape).run(EVENTS).steps:
+                if step.kind == "decision" and step.decision is not None:
+                    counts[isinstance(step.decision, Less), step.told["verdict"]] += 1
+                    if isinstance(step.decision, Less):
+                        rules.update(reason["rule"] for reason in step.told["reasons"])
+                        several += len(step.told["reasons"]) > 1
+        assert counts[True, "DENY"] >= 20, (name, counts)
+        assert counts[True, "MODIFY"] >= 5, (name, counts)
+        assert len(rules) >= 5, (name, rules)
+        assert several >= 5, (name, several)
+
+
 def test_without_shortcuts_it_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*given: object) -> None:
         raise AssertionError("a shortcut was taken")
@@ -157,7 +215,7 @@ def test_without_shortcuts_it_is_never_taken(tmp_path: Path, monkeypatch: pytest
     run(Plodding, "roomy", taken, tmp_path / "j.jsonl").close()
 
 
-@pytest.mark.parametrize("name", ["roomy", "skipping", "one venue", "nine", "many"])
+@pytest.mark.parametrize("name", ["roomy", "skipping", "one venue", "nine", "many", "stern", "stern phases", "stern counting"])
 def test_decisions_say_and_explain_the_same(name: str) -> None:
     """Asked at once, as a host does."""
     policy, shape = desk(name)
@@ -261,7 +319,7 @@ def test_a_host_that_writes_into_a_decision_changes_no_other() -> None:
     policy, shape = desk("roomy")
     stream = Stream(policy, 7, shape)
     for step in stream.run(EVENTS).steps:
-        if isinstance(step.decision, Swift):
+        if isinstance(step.decision, Swift) and not isinstance(step.decision, Less):
             told = step.decision.to_dict()
             assert not told["reasons"]
             assert told["policy"]["name"] == "t"

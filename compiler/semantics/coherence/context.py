@@ -111,7 +111,7 @@ class Context:
             case _:
                 pass
         key = self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
-        return self.intern("field", "account.drawdown") if key == self._drawdown() else key
+        return self.intern("field", "account.drawdown") if word == "/" and key == self._drawdown() else key
 
     def _drawdown(self) -> int:
         """The formula of `account.drawdown`, which policies also write out."""
@@ -214,11 +214,12 @@ class Context:
                 continue
             seen.add(here.id)
             yield here
-            inside = list(children(here))
-            if through_lets and isinstance(here, ast.Read):
+            if through_lets and here.__class__ is ast.Read:
                 through = self.seen_through(here)
-                inside += [through] if through is not here else []
-            stack.extend(reversed(inside))
+                if through is not here:
+                    stack.append(through)
+            if inside := children(here):
+                stack.extend(reversed(inside))
 
 
 Check = Callable[[Context], Iterable[Diagnostic]]

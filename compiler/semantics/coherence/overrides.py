@@ -24,7 +24,8 @@ def words(context: Context) -> Iterator[Diagnostic]:
 
 def _own(setting: SettingInfo) -> list[OverrideInfo]:
     """Those that are written with it. What was approved outside, or handed on to an import, has been judged where it stands."""
-    return [override for override in setting.overrides if any(override.node is node for node in setting.node.overrides)]
+    written = {id(node) for node in setting.node.overrides}
+    return [override for override in setting.overrides if id(override.node) in written]
 
 
 def _kind(setting: SettingInfo, override: OverrideInfo) -> Iterator[Diagnostic]:

@@ -6,7 +6,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from caplex.compiler.tools.diagram import measure
 from caplex.compiler.tools.diagram.layout import draw
-from caplex.compiler.tools.diagram.model import Diagram
+from caplex.compiler.tools.diagram.machines import place, sentence
+from caplex.compiler.tools.diagram.model import Diagram, Switch
 from caplex.compiler.tools.diagram.shapes import Box, Drawing, Group, Line, Shape, Words
 
 # Name: light, dark. Text is legible on `page`, on `card` and on the tint of its own name; a test measures it.
@@ -22,6 +23,8 @@ COLOURS: Final = {
 }
 TONES: Final = ("good", "bad", "warn", "trip", "info", "soft")
 _CORNER: Final = 8
+MACHINE: Final = 700
+"""How wide a switch is drawn inside a page."""
 
 
 def svg(diagram: Diagram) -> str:
@@ -43,11 +46,33 @@ def write(drawing: Drawing) -> str:
     return "\n".join(lines) + "\n"
 
 
+def machine(switch: Switch, ident: str) -> str:
+    """One kill switch as a drawing to stand inside a page that brings `style`; *ident* is its own in that page."""
+    boxes, tall = place(switch, 1, 1, MACHINE)
+    about = sentence(switch)
+    return "\n".join([
+        f'<svg viewBox="0 0 {MACHINE + 2} {tall + 2}" width="{MACHINE + 2}" height="{tall + 2}" role="img" aria-labelledby={quoteattr(f"{ident}-t {ident}-d")}>',
+        f"<title id={quoteattr(ident + '-t')}>{escape(f'{switch.id} {switch.title}'.strip())}</title>",
+        f"<desc id={quoteattr(ident + '-d')}>{escape(about)}</desc>",
+        *map(_shape, boxes), "</svg>"]) + "\n"
+
+
+def style(within: str) -> str:
+    """Rules for drawings below the selector *within*: light, dark where the reader prefers it, light on paper."""
+    def scoped(rules: list[str]) -> str:
+        return "\n".join(f"{within} {rule}" for rule in rules)
+
+    return f"{scoped(_plain())}\n{scoped(_coloured(0))}\n@media screen and (prefers-color-scheme: dark) {{\n{scoped(_coloured(1))}\n}}\n"
+
+
 def _style() -> str:
+    return "\n" + "\n".join([*_plain(), *_coloured(0), "@media (prefers-color-scheme: dark){", *_coloured(1), "}"]) + "\n"
+
+
+def _plain() -> list[str]:
     font = ", ".join(quoted if " " not in quoted else f"'{quoted}'" for quoted in measure.FONT.split(", "))
-    rules = [f"text{{font-family:{font};white-space:pre}}", ".b{font-weight:700}", "path{fill:none;stroke-width:1.5}", ".dash{stroke-dasharray:5 4}",
-             ".strong{stroke-width:2.5}"]
-    return "\n" + "\n".join([*rules, *_coloured(0), "@media (prefers-color-scheme: dark){", *_coloured(1), "}"]) + "\n"
+    return [f"text{{font-family:{font};white-space:pre}}", ".b{font-weight:700}", "path{fill:none;stroke-width:1.5}", ".dash{stroke-dasharray:5 4}",
+            ".strong{stroke-width:2.5}"]
 
 
 def _coloured(which: int) -> list[str]:
