@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from caplex.compiler.formatting.format import format_text
     from caplex.compiler.lint.run import lint
     from caplex.compiler.loading import check, check_text, compile_text, load, loads
+    from caplex.compiler.sealed import seal
     from caplex.compiler.testing.run import test
     from caplex.compiler.tools.bench import bench
     from caplex.compiler.tools.diagram.build import graph
@@ -49,12 +50,13 @@ _HOMES = {
     "graph": "caplex.compiler.tools.diagram.build",
     "lint": "caplex.compiler.lint.run",
     "replay_many": "caplex.compiler.tools.replays",
+    "seal": "caplex.compiler.sealed",
     "test": "caplex.compiler.testing.run",
 }
 
 __all__ = [
     "Allocation", "CaplexError", "Decision", "Engine", "EventError", "Facts", "JournalError", "Outcome", "Policy", "PolicyError", "Snapshot", "StaleDecision", "Verdict",
-    "__version__", "bench", "check", "check_text", "compile_text", "document", "format_text", "graph", "lint", "load", "loads", "replay_many", "test",
+    "__version__", "bench", "check", "check_text", "compile_text", "document", "format_text", "graph", "lint", "load", "loads", "replay_many", "seal", "test",
 ]
 
 

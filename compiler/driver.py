@@ -1,21 +1,23 @@
 """Each pass once, in order: read, parse, analyse. Everything that goes wrong comes back as diagnostics."""
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from caplex.compiler.diagnostics import codes_tests
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
+from caplex.compiler.sealed import Sealed, read
 from caplex.compiler.semantics.analyse import analyse, ordered
 from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.semantics.neutral import of_header, stands_alone, under_neutral
 from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.symbols import Loaded, Target
-from caplex.compiler.source import Source
+from caplex.compiler.source import Source, is_sealed
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
@@ -53,6 +55,9 @@ def check_path(
     path: str | Path, *, settings: Mapping[str, object] | None = None, mode: Mode | None = None, alone: bool = False
 ) -> tuple[CheckedModule | None, list[Diagnostic]]:
     """Check the policy in the file *path*; *alone* as of `check_source`."""
+    if is_sealed(path):
+        sealed, found = read(path)
+        return check_sealed(sealed, settings or {}, mode) if sealed is not None else (None, found)
     source, problems = read_source(path)
     if source is None:
         return None, problems
@@ -61,6 +66,24 @@ def check_path(
         return _check_tests(beside, source, settings=settings, mode=mode)
     checked, found = check_source(source, settings=settings, mode=mode, base=Path(path).parent, alone=alone)
     return checked, ordered([*problems, *found])
+
+
+def check_texts(
+    entry: str, sources: Mapping[str, str], settings: Mapping[str, object] | None = None, mode: Mode | None = None,
+) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """Check the text *entry* of *sources*, which hold by name all that it imports: a policy of a journal or of a sealed file."""
+    ids = count()
+    module, problems = parse(Source(entry, sources[entry]), ids=ids)
+    if module is None:
+        return None, ordered(problems)
+    checked, found = analyse(module, load=Texts(ids, sources), settings=settings or {}, mode=mode, identity=os.path.normpath(entry))
+    return checked, ordered([*problems, *found])
+
+
+def check_sealed(sealed: Sealed, settings: Mapping[str, object], mode: Mode | None = None) -> tuple[CheckedModule | None, list[Diagnostic]]:
+    """Check the policy of a sealed file, with what is given besides its own."""
+    values, way, problems = sealed.under(settings, mode)
+    return (None, problems) if problems else check_texts(sealed.entry, sealed.sources, values, way)
 
 
 def subject_of(file: Path) -> Path:
@@ -144,4 +167,26 @@ class Files:
 
     def _parse(self, source: Source, identity: str) -> Loaded:
         module, problems = parse(source, ids=self._ids)
+        return Loaded(module, identity, tuple(problems))
+
+
+class Texts:
+    """A loader that reads modules from *sources*, texts by the name under which they were compiled."""
+
+    def __init__(self, ids: Iterator[int], sources: Mapping[str, str]) -> None:
+        self._ids = ids
+        self._names = {os.path.normpath(name): name for name in sources}
+        self._sources = sources
+
+    def __call__(self, target: Target, importer: str) -> Loaded:
+        if isinstance(target, str):
+            place = os.path.normpath(PurePath(importer).parent / target)
+            return self._parse(place, place)
+        return self._parse(f"{STANDARD}/{target[-1]}.cap", ".".join(target))
+
+    def _parse(self, place: str, identity: str) -> Loaded:
+        name = self._names.get(os.path.normpath(place))
+        if name is None:
+            return Loaded(None, identity, known=tuple(sorted(self._names)))
+        module, problems = parse(Source(name, self._sources[name]), ids=self._ids)
         return Loaded(module, identity, tuple(problems))

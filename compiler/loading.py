@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from caplex.compiler.codegen import artifact
 from caplex.compiler.collecting import paused
+from caplex.compiler.source import is_sealed
 
 if TYPE_CHECKING:
     from caplex.compiler.diagnostics.diagnostic import Diagnostic
     from caplex.compiler.semantics.model import CheckedModule
+    from caplex.runtime.errors import PolicyError
     from caplex.runtime.plan import Plan
     from caplex.runtime.policy import Policy
     from caplex.runtime.schema import Schema
@@ -44,6 +46,8 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
     from caplex.compiler import driver
 
     with paused():
+        if is_sealed(path):
+            return _policy(_unsealed(path, values, mode, name, known)[0])
         checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
         plan, frozen = _compile(checked, diagnostics, values, mode)
         _keep(name, checked, diagnostics, frozen)
@@ -85,6 +89,8 @@ def _check(path: str | Path, values: Mapping[str, Any], mode: Mode | None) -> li
     from caplex.compiler import driver
 
     with paused():
+        if is_sealed(path):
+            return _said_of(path, values, mode, name, known)
         checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode, alone=True)
         if name and checked is not None and not any(found.is_error for found in diagnostics):
             # Whoever checks a policy decides with it next: then that finds it compiled.
@@ -129,16 +135,12 @@ def _compile(
     """The plan of a checked policy, and the same as bytes; these are empty if it cannot be kept. Raises PolicyError."""
     from caplex.compiler.codegen import plans
     from caplex.compiler.codegen.assemble import Assembler
-    from caplex.compiler.diagnostics.render import render
     from caplex.compiler.graph.build import build
     from caplex.compiler.semantics.outside import recorded
     from caplex.runtime.canonical import sha256_bytes as sha256
-    from caplex.runtime.errors import PolicyError
 
-    errors = [found for found in diagnostics if found.is_error]
-    if checked is None or errors:
-        message = "\n\n".join(render(found) for found in errors) or "the policy does not compile"
-        raise PolicyError(message, diagnostics=diagnostics)
+    if checked is None or any(found.is_error for found in diagnostics):
+        raise _refusal(diagnostics)
     with paused():
         graph = build(checked)
         assembler = Assembler(graph)
@@ -153,6 +155,14 @@ def _compile(
         code = plans.code_of(graph.policy.name, generated)
         plan = assembler.plan(generated, code=code, sources=sources, given=given, **hashes)
         return plan, plans.freeze(plan, generated, code)
+
+
+def _refusal(diagnostics: list[Diagnostic]) -> PolicyError:
+    from caplex.compiler.diagnostics.render import render
+    from caplex.runtime.errors import PolicyError
+
+    message = "\n\n".join(render(found) for found in diagnostics if found.is_error) or "the policy does not compile"
+    return PolicyError(message, diagnostics=diagnostics)
 
 
 def builtin_schema() -> Schema:
@@ -172,6 +182,39 @@ def builtin_schema() -> Schema:
 def _stable(value: object) -> str:
     """*value* as the hash of the settings takes it; of a set the members sorted, as its own order changes from process to process."""
     return f"frozenset({{{', '.join(sorted(map(repr, value)))}}})" if isinstance(value, frozenset) and value else str(value)
+
+
+# ── sealed policies ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _unsealed(
+    path: str | Path, values: Mapping[str, Any], mode: Mode | None, name: str, known: tuple[str, str],
+) -> tuple[Plan, list[Diagnostic]]:
+    """The plan of the sealed file *path*, and what checking it found. Raises PolicyError."""
+    from caplex.compiler import driver
+    from caplex.compiler.sealed import read
+
+    sealed, diagnostics = read(path)
+    if sealed is None:
+        raise _refusal(diagnostics)
+    checked, diagnostics = driver.check_sealed(sealed, values, mode)
+    under, way, _ = sealed.under(values, mode)
+    plan, frozen = _compile(checked, diagnostics, under, way)
+    if not values and mode is None and (found := sealed.differs(plan)):
+        raise _refusal(found)
+    told = artifact.dump(diagnostics)
+    if name and told is not None:
+        artifact.write(name, artifact.Artifact((known,), told, frozen))
+    return plan, diagnostics
+
+
+def _said_of(path: str | Path, values: Mapping[str, Any], mode: Mode | None, name: str, known: tuple[str, str]) -> list[Diagnostic]:
+    from caplex.runtime.errors import PolicyError
+
+    try:
+        return _unsealed(path, values, mode, name, known)[1]
+    except PolicyError as error:
+        return list(error.diagnostics)
 
 
 # ── the cache ─────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from os import PathLike, fspath
+
+_SEALED = ".capc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +86,8 @@ class Span:
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of *other*."""
         return Span(self.source, self.start, other.end)
+
+
+def is_sealed(path: str | PathLike[str]) -> bool:
+    """Does the name say that the file is a sealed policy (`compiler.sealed`), and no text of one?"""
+    return fspath(path).endswith(_SEALED)

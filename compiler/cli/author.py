@@ -82,8 +82,10 @@ def _counted(files: Sequence[Path]) -> str:
 
 
 def _is_module(file: Path) -> bool:
+    from caplex.compiler.source import is_sealed
+
     try:
-        return not file.name.endswith("_test.cap") and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
+        return not is_sealed(file) and not file.name.endswith("_test.cap") and _HEADER.search(file.read_text(encoding="utf-8", errors="replace")) is None
     except OSError:
         return False
 
@@ -115,27 +117,36 @@ def _tell(resolved: Sequence[dict[str, Any]], *, found: bool) -> None:
 
 @click.command("compile")
 @click.argument("policy", shell_complete=completes("policies"))
-@click.option("-o", "--output", "target", metavar="FILE", help="Write there instead of to the terminal.")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write there: a sealed policy, `FILE.capc`, or what `--emit` names.")
 @click.option("--emit", type=click.Choice(["python", "graph", "json"]), help="What to print of the compiled policy.")
 @settings_options
 def compile_command(policy: str, target: str | None, emit: str | None, outside: Outside) -> int:
-    """Compile POLICY, and print the generated Python, the rule graph, or a description as JSON.
+    """Compile POLICY: seal it into one file, or print the generated Python, the rule graph, or a description as JSON.
+
+    A sealed policy holds all texts that it was made of, the settings that were given, and its hashes, and no code. Whatever takes a
+    POLICY takes it: `caplex decide desk.capc --facts facts.json`. It is refused if it is not as it was written.
 
     \b
     caplex compile desk.cap
+    caplex compile desk.cap -o desk.capc
     caplex compile desk.cap --emit python
     caplex compile desk.cap --emit json -o desk.json
 
     Exit status: 0 it compiles; 2 it does not.
 
-    More: docs/architecture.md.
+    More: docs/howto/seal-a-policy.md.
     """
     import caplex
+    from caplex.compiler.source import is_sealed
 
-    if target is not None and emit is None:
-        raise click.UsageError("say what to write with `--emit python`, `--emit graph` or `--emit json`")
+    if target is not None and emit is None and not is_sealed(target):
+        raise click.UsageError("name a sealed policy, `FILE.capc`, or say what to write with `--emit python`, `--emit graph` or `--emit json`")
     compiled = caplex.load(policy, settings=outside.settings(), mode=outside.mode)
     if emit is None:
+        if target is not None:
+            from caplex.compiler.sealed import seal
+
+            output.write(target, seal(compiled))
         output.say(f"{compiled.name} {compiled.version}: {len(compiled.rules)} rules, {compiled.hash}")
         return Status.WORKED
     if emit == "json":

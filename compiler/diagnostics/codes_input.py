@@ -1,4 +1,4 @@
-"""Codes CAP901 to CAP950: what is wrong with a document or a setting that comes from outside."""
+"""Codes CAP901 to CAP952: what is wrong with a document or a setting that comes from outside."""
 from __future__ import annotations
 
 from caplex.compiler.diagnostics.diagnostic import Code, Level
@@ -206,6 +206,14 @@ PART_FAILED = Code(
     "Of what was not replayed nothing is proved, so that there is no answer rather than half of one. A worker that dies is replaced twice; one that runs out "
     "of memory dies again. `--jobs 1` works without workers.",
 )
+SEAL_BROKEN = Code(
+    "CAP951", "seal-broken", _E, "A sealed policy that is not as it was written",
+    "Whoever approved it approved other texts: what is in the file now may permit more. `caplex compile` writes such a file, and nothing else does.",
+)
+SEAL_SETTLED = Code(
+    "CAP952", "seal-settled", _E, "A setting or a mode that a sealed policy has settled",
+    "It was approved with the values that it was compiled with. Values that it leaves open may still move to the safer side.",
+)
 
 CODES: tuple[Code, ...] = (
     UNKNOWN_KEY, MISSING, STALE, FUTURE, OUT_OF_RANGE, NOT_DECIMAL, WRONG_TYPE, INCOMPLETE_HISTORY, ID_REUSED, NOT_JSON,
@@ -213,4 +221,5 @@ CODES: tuple[Code, ...] = (
     NOT_AN_OBJECT, TOO_LARGE, BAD_SETTINGS_FILE, DIVISOR, SWITCH_UNREADABLE, NO_RATE, AMBIGUOUS,
     EVENT_NOT_AN_OBJECT, EVENT_TYPE, EVENT_MISSING, EVENT_UNKNOWN_KEY, EVENT_VALUE, EVENT_TIME, EVENT_INPUT, EVENT_DOOR, EVENT_ACT,
     JOURNAL_LOCKED, JOURNAL_TORN, JOURNAL_BROKEN, JOURNAL_FOREIGN, JOURNAL_NEWER, PART_FAILED,
+    SEAL_BROKEN, SEAL_SETTLED,
 )

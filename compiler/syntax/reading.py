@@ -5,7 +5,7 @@ from pathlib import Path
 
 from caplex.compiler.diagnostics import codes_syntax as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.compiler.source import Source
+from caplex.compiler.source import Source, is_sealed
 from caplex.compiler.syntax.guards import MAX_BYTES, too_large
 
 _MARK = b"\xef\xbb\xbf"
@@ -17,6 +17,8 @@ def read_source(path: str | Path) -> tuple[Source | None, list[Diagnostic]]:
     A byte order mark at the very beginning is dropped: it says how the file is encoded and is no part of the text.
     """
     name = str(path)
+    if is_sealed(path):
+        return None, [Diagnostic(codes.NOT_TEXT, f"`{name}` is a sealed policy, and no text of one", where=name, help="name the policy that it was made of")]
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + len(_MARK) + 1)

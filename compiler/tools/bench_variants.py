@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from caplex.compiler import driver
 from caplex.compiler.codegen.assemble import Assembler, place
 from caplex.compiler.graph.build import build
 from caplex.compiler.semantics.model import CheckedModule, RuleInfo
@@ -93,12 +94,8 @@ class Compiled:
 def checked_of(policy: Policy | str | Path, settings: Mapping[str, Any], mode: Literal["enforce", "monitor"] | None) -> tuple[CheckedModule | None, list[Any]]:
     """The checked module of a file, or of what a policy was compiled from, and what checking found."""
     if isinstance(policy, Policy):
-        from caplex.compiler.recorded import checked_again
-
-        sources = policy.plan.sources
-        return checked_again(next(iter(sources)), sources, policy.plan.given)
-    from caplex.compiler import driver
-
+        sources, given = policy.plan.sources, policy.plan.given
+        return driver.check_texts(next(iter(sources)), sources, given.get("settings"), given.get("mode"))
     return driver.check_path(Path(policy), settings=settings, mode=mode)
 
 

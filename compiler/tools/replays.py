@@ -10,7 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from caplex.compiler.recorded import checked_again, compile_recorded
+from caplex.compiler.driver import check_texts
+from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.errors import CaplexError, PolicyError
 from caplex.runtime.journal import JournalTrouble, read
 from caplex.runtime.parallel import Replays
@@ -105,7 +106,7 @@ def _load(one: str | Path | Policy | Mapping[str, Any], settings: Mapping[str, A
         record = one
     given = record.get("given") or {}
     values, way = {**(given.get("settings") or {}), **settings}, mode or given.get("mode")
-    checked, problems = checked_again(record["entry"], record["sources"], {"settings": values, "mode": way})
+    checked, problems = check_texts(record["entry"], record["sources"], values, way)
     return policy_of(checked, problems, values, way)
 
 

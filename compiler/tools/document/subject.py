@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from caplex.compiler import driver
-from caplex.compiler.loading import policy_of, resolve_settings
-from caplex.compiler.recorded import Texts
+from caplex.compiler.loading import load, policy_of, resolve_settings
 from caplex.compiler.semantics.analyse import analyse
 from caplex.compiler.semantics.model import CheckedModule
 from caplex.compiler.semantics.neutral import stands_alone, under_neutral
-from caplex.compiler.source import Source
+from caplex.compiler.source import is_sealed
 from caplex.compiler.syntax import ast
 from caplex.compiler.syntax.parser import parse
 from caplex.compiler.syntax.reading import read_source
@@ -66,11 +65,8 @@ def of_policy(policy: Policy) -> Subject:
     sources, given = policy.plan.sources, policy.plan.given
     if not sources:
         raise PolicyError(f"`{policy.name}` does not carry the texts that it was compiled from; name its file instead")
-    entry, ids = next(iter(sources)), count()
-    module, _ = parse(Source(entry, sources[entry]), ids=ids)
-    assert module is not None, f"{entry} was compiled and does not parse"
-    checked, found = analyse(module, load=Texts(ids, sources), settings=given.get("settings") or {}, mode=given.get("mode"),
-                             identity=os.path.normpath(entry))
+    entry = next(iter(sources))
+    checked, found = driver.check_texts(entry, sources, given.get("settings"), given.get("mode"))
     assert checked is not None, [each.message for each in found]
     return Subject(policy, checked, beside=_beside(Path(entry)))
 
@@ -81,6 +77,8 @@ def of_path(path: str | Path, settings: Any = None, mode: Mode | None = None) ->
     Raises:
         PolicyError: It does not compile, or the tests beside it do not parse.
     """
+    if is_sealed(path):
+        return of_policy(load(path, settings=settings, mode=mode))
     path, values = driver.subject_of(Path(path)), resolve_settings(settings)
     source, _ = read_source(path)
     module = parse(source)[0] if source is not None else None
