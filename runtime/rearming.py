@@ -13,7 +13,7 @@ from caplex.runtime.roles import Act, Approval, Quorum, Refusal
 from caplex.runtime.values import Truth
 
 LIFETIME_NS: Final = HOUR
-"""How long a request holds that does not say."""
+"""How long a request holds that does not say; where the delay is longer, so long from the end of that."""
 Missing = Literal["approvals", "time", "condition"]
 Ended = Literal["trip", "withdrawn", "done"]
 State = Literal["open", "expired", "trip", "withdrawn", "done"]
@@ -81,18 +81,20 @@ def restored(stored: Mapping[str, Any]) -> Request:
 
 def open_request(
     act: Act, clause: RearmClause, *, id: str, switch: str, scope: Scope, tripped_ns: int | None, current: Request | None,
-    expires_ns: int | None = None, reason: str = "", ticket: str = "",
+    since_ns: int | None = None, expires_ns: int | None = None, reason: str = "", ticket: str = "",
 ) -> Request | Refusal:
     """A new request; who asks and holds the role is the first who approves.
 
     Args:
         tripped_ns: When the switch tripped last; None: it is armed.
+        since_ns: From when the delay counts, if not from there.
         current: The last request for this switch and scope, whatever became of it.
     """
     if clause.never:
         return Refusal("rearm_never", f"the policy says `rearm never` of `{switch}`: no act arms it again, a new policy does")
     if tripped_ns is None:
         return Refusal("not_tripped", f"`{switch}` is armed, so there is nothing to ask for")
+    not_before_ns = (tripped_ns if since_ns is None else since_ns) + clause.delay_ns
     if current is not None and current.ended == "trip" and current.ended_ns is not None:
         tripped_ns = max(tripped_ns, current.ended_ns)  # a latch keeps its first cause; the trip that ended the last request came later
     if act.said_ns < tripped_ns:
@@ -103,7 +105,9 @@ def open_request(
     if current is not None and current.state(act.at_ns) == "open":
         return Refusal("request_open", f"`{current.id}` of `{current.by}` asks for the same until {short_instant(current.expires_ns)}: "
                                        "approve it, or withdraw it first")
-    until = act.at_ns + LIFETIME_NS if expires_ns is None else expires_ns
+    until = expires_ns
+    if until is None:
+        until = (act.at_ns if not_before_ns < act.at_ns + LIFETIME_NS else not_before_ns) + LIFETIME_NS
     if until <= act.at_ns:
         return Refusal("request_expired", f"`{id}` ends at {short_instant(until)}, which has passed; give it time to be approved")
     first = clause.people.admit(act, ()) if clause.role else None

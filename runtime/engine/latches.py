@@ -298,7 +298,7 @@ class Latches:
         clause = self.clause(rule, self.bound(dict(latch.scope), act.at_ns))
         found = rearming.open_request(
             act, clause, id=str(event.get("request_id") or event["id"]), switch=rule.id, scope=latch.scope,
-            tripped_ns=latch.last_ns if latch.tripped else None, current=latch.request, expires_ns=expires_ns,
+            tripped_ns=latch.last_ns if latch.tripped else None, since_ns=latch.since_ns, current=latch.request, expires_ns=expires_ns,
             reason=str(event.get("reason") or ""), ticket=str(event.get("ticket") or ""))
         if isinstance(found, Refusal):
             return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from caplex.runtime import rearming
-from caplex.runtime.clock import MINUTE, SECOND, parse_instant
+from caplex.runtime.clock import HOUR, MINUTE, SECOND, parse_instant
 from caplex.runtime.rearming import RearmClause, Request, approve, complete, open_request, overtake, status, withdraw
 from caplex.runtime.roles import Act, Refusal
 from caplex.runtime.values import unknown
@@ -227,3 +227,17 @@ def test_every_act_on_an_overtaken_request_is_refused():
     assert code(withdraw(gone, act("risk-1", ASKED + 2), CLAUSE)) == "overtaken_by_trip"
     assert overtake(gone, ASKED + 5) == gone, "the first trip is the one that ended it"
     assert status(gone, replace(CLAUSE, quorum=1), tripped_ns=TRIPPED, now_ns=ASKED + MINUTE * 45).ready is False
+
+
+@pytest.mark.parametrize(("delay", "until"), [
+    (0, ASKED + HOUR), (30 * MINUTE, ASKED + HOUR), (ASKED - TRIPPED + HOUR - 1, ASKED + HOUR), (ASKED - TRIPPED + HOUR, ASKED + 2 * HOUR),
+    (8 * HOUR, TRIPPED + 9 * HOUR),
+])
+def test_a_request_that_does_not_say_outlives_the_delay(delay, until):
+    clause = replace(CLAUSE, delay_ns=delay)
+    request = good(ask(clause=clause))
+    assert request.expires_ns == until
+    request = good(approve(request, act("risk-2", ASKED + 1), clause))
+    first = max(TRIPPED + delay, ASKED + 1)
+    assert status(request, clause, tripped_ns=TRIPPED, now_ns=first).ready
+    assert good(ask(clause=clause, expires_ns=ASKED + MINUTE)).expires_ns == ASKED + MINUTE
