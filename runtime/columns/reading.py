@@ -27,6 +27,10 @@ def wrapped(frame: Any) -> Any:
         return narwhals.from_native(frame, eager_only=True)
     except TypeError:
         raise FrameError(f"a {type(frame).__name__} is no frame of pandas, polars or arrow") from None
+    except narwhals.exceptions.DuplicateError:  # pandas and arrow let two columns have one name; narwhals does not
+        names = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FrameError(f"column `{twice}` is there twice") from None
 
 
 def columns_of(frame: Any) -> list[Column]:
@@ -47,6 +51,8 @@ def _column(name: str, series: Any) -> Column:
     if kind.is_float() and _plain(series):
         return Column(name, "float", np.ascontiguousarray(series.to_numpy(), dtype=np.float64))
     arrow = _arrow(series)
+    if isinstance(arrow, _Loose):
+        return of_values(name, arrow.to_pylist())
     nulls = np.asarray(arrow.is_null().to_numpy(zero_copy_only=False)) if arrow.null_count else None
     if kind.is_float():
         return Column(name, "float", _filled(arrow, np.float64), nulls=nulls)
@@ -83,23 +89,30 @@ def _arrow(series: Any) -> Any:
         try:
             found = pa.array(native, from_pandas=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            return _Loose([None if value is None else value for value in native])
+            return _Loose(list(native))
     else:
-        found = series.to_arrow()
+        try:
+            found = series.to_arrow()
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # sparse, for one
+            return _Loose(series.to_list())
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 class _Loose:
     """Values of many types: arrow has no array for them."""
 
-    type = None
-    null_count = 0
-
     def __init__(self, values: list[Any]) -> None:
-        self._values = values
+        self._values = [_bare(value) for value in values]
 
     def to_pylist(self) -> list[Any]:
         return self._values
+
+
+def _bare(value: Any) -> Any:
+    """A number of numpy as one of Python; what pandas writes where there is nothing, as nothing."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _filled(arrow: Any, type_: Any) -> Any:

@@ -52,6 +52,30 @@ def test_what_is_no_frame_and_what_is_twice(desk):
         desk.decide_row(frame(), 3, BASE)
 
 
+@pytest.mark.parametrize(("quantities", "verdicts"), [
+    ([10, "20", 30.5], ["ALLOW", "ALLOW", "ALLOW"]),
+    ([np.int64(10), "20", pd.NA], ["ALLOW", "ALLOW", "DENY"]),
+    ([Decimal("10.5"), Decimal("NaN"), 3], ["ALLOW", "DENY", "ALLOW"]),
+    ([10**30, 2, 3], ["DENY", "ALLOW", "ALLOW"]),
+    (pd.arrays.SparseArray([1, 2, 3]), ["ALLOW", "ALLOW", "ALLOW"]),
+], ids=["mixed", "numpy and NA", "decimals", "large", "sparse"])
+def test_cells_of_many_types_are_read_one_by_one(desk, quantities, verdicts):
+    """Arrow has no array for them; a column of objects is what a spreadsheet or a database driver hands over."""
+    table = frame(**{"market.price": [1.0] * 3}).assign(**{"intent.quantity": quantities})
+    answered = desk.decide_frame(table, BASE)
+    assert list(answered["verdict"]) == verdicts
+    assert [desk.decide_row(table, row, BASE).verdict.value for row in range(3)] == verdicts
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_two_columns_of_one_name_are_named(desk, kind):
+    table = frame()
+    arrow = pa.Table.from_pandas(table)
+    twice = pd.concat([table, table[["intent.symbol"]]], axis=1) if kind == "pandas" else arrow.append_column("intent.symbol", arrow["intent.symbol"])
+    with pytest.raises(FrameError, match="column `intent.symbol` is there twice"):
+        desk.decide_frame(twice, BASE)
+
+
 def test_a_null_is_absent_and_a_nan_is_unusable(desk):
     table = frame(**{"intent.confidence": pd.array([0.9, None, 0.9], dtype="Float64"), "market.price": [50.0, 50.0, float("nan")]})
     answered = desk.decide_frame(table, BASE)

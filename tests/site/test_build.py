@@ -138,3 +138,10 @@ def test_the_search_knows_pages_and_codes(site):
     assert any(place.startswith("docs/howto/read-a-denial/") for place in places)
     told = " ".join(f"{item.get('title', '')} {item.get('text', '')}" for item in index["items"])
     assert all(word in told for word in ("CAP310", "SYS-009", "headroom", "account.day_loss"))
+
+
+def test_the_environment_that_builds_it_stands_beside_the_clone():
+    """Zensical 0.0.73 never ends where its own files lie below the project: the `.venv` in the clone that the tests run in will not do."""
+    command = next(line for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines() if "zensical build" in line and "&&" in line)
+    assert re.findall(r"(\S+)/bin/", command) == ["../caplex-site", "../caplex-site"]
+    assert "venv ../caplex-site " in command
