@@ -76,5 +76,17 @@ NO_WINDOW = Code(
     'limit EXEC-010 "Orders per minute" { count(orders) below 20 else deny }',
     'throttle EXEC-010 "Orders per minute" { deny beyond 20 orders in any 1min }',
 )
+BARE_SHARE = Code(
+    "CAP730", "bare-share", _W, "A share compared with a bare number above one",
+    "A share of one is the whole, so 15 is fifteen times the whole: a limit of 15 where 15% is meant is never reached.",
+    "limit LOSS-010 { account.drawdown at most 15 else deny }",
+    "limit LOSS-010 { account.drawdown at most 15% else deny }",
+)
+BLANK_EDGE = Code(
+    "CAP731", "blank-at-the-edge", _W, "A name that begins or ends with a blank",
+    "Names are compared letter by letter, so `\"GME \"` is not `\"GME\"`: what is listed is not found, and passes.",
+    'rule ORD-010 { deny when intent.symbol in ["GME ", "AMC"] }',
+    'rule ORD-010 { deny when intent.symbol in ["GME", "AMC"] }',
+)
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

@@ -67,5 +67,11 @@ NOT_AT_LEAST_ONE = Code(
     "kill switch KILL-010 { trip when 0 denials in any 5min while tripped deny opening rearm never }",
     "kill switch KILL-010 { trip when 5 denials in any 5min while tripped deny opening rearm never }",
 )
+NOBODY_NAMED = Code(
+    "CAP613", "nobody-named", _E, "A role or a channel without a name",
+    "An empty text names nobody: nobody could arm the switch again, approve the order, or be told.",
+    'kill switch KILL-010 { trip when account.equity < 5_000 USD while tripped deny all rearm by 1 of "" }',
+    'kill switch KILL-010 { trip when account.equity < 5_000 USD while tripped deny all rearm by 1 of "risk-officer" }',
+)
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, Code))

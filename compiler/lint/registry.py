@@ -5,10 +5,10 @@ from functools import cache
 
 from caplex.compiler.diagnostics import catalogue, codes_lint, codes_reading
 from caplex.compiler.diagnostics.diagnostic import Code, Level
-from caplex.compiler.lint import exposure, layout, stops, wording
+from caplex.compiler.lint import exposure, layout, slips, stops, wording
 from caplex.compiler.lint.model import Group, Lint
 
-LINTS: tuple[Lint, ...] = (*exposure.LINTS, *stops.LINTS, *layout.LINTS, *wording.LINTS)
+LINTS: tuple[Lint, ...] = (*exposure.LINTS, *stops.LINTS, *slips.LINTS, *layout.LINTS, *wording.LINTS)
 COMMENTS = (codes_reading.UNUSED_SUPPRESSION, codes_reading.NO_REASON, codes_reading.UNKNOWN_SUPPRESSION)
 ALL = "all"
 GROUPS: dict[str, str] = {
@@ -17,7 +17,7 @@ GROUPS: dict[str, str] = {
     "comments": "what is wrong with comments to `caplex lint`",
 }
 # Those of `LINTS` and `COMMENTS` that come with a fix, where one is sure to be right; `offers` has the fixes for what `check` finds.
-MENDING = frozenset({"CAP720", "CAP721", "CAP743", "CAP747", "CAP748", "CAP749", "CAP750", "CAP751", "CAP752", "CAP760"})
+MENDING = frozenset({"CAP720", "CAP721", "CAP731", "CAP743", "CAP747", "CAP748", "CAP749", "CAP750", "CAP751", "CAP752", "CAP760"})
 # Of what `check` finds: what concerns readers. All else that it warns of is risk.
 _READING = frozenset({codes_lint.ABOVE_WHOLE.id, codes_lint.SHARE_OF_SUM.id, "CAP209", "CAP224"})
 _ELSEWHERE = frozenset({"CAP935"})

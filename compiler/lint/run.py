@@ -175,8 +175,9 @@ class _Linter:
         if checked is None:
             return found, _line
         subject = Subject(Context(checked), module)
-        if self.as_of is not None:
-            found += past(checked, day_start(self.as_of, checked.policy.timezone))
+        day = checked.policy.effective_from_ns if self.as_of is None else day_start(self.as_of, checked.policy.timezone)
+        if day is not None:  # without a day, what ends before the policy begins has never held
+            found += past(checked, day)
         found = [offered(subject, each) for each in found]
         found += [each for lint in LINTS if self.choice.wants(lint.code) for each in lint.run(subject)]
         uses = {checked.modules[alias].span.source.name: use for alias, use in _uses(module) if alias in checked.modules}

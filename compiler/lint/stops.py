@@ -146,14 +146,14 @@ def grave_warning(subject: Subject) -> Iterator[Diagnostic]:
 
 @lint(codes.WARNS_TOO_LATE, "risk")
 def warns_too_late(subject: Subject) -> Iterator[Diagnostic]:
-    """A warning whose bound is no tighter than that of a limit on the same measure, which takes away first."""
+    """A warning whose bound, as settings stand, is no tighter than that of a limit on the same measure, which takes away first."""
     limits: dict[tuple[object, ...], list[Bound]] = {}
     for rule in subject.context.rules():
-        bound = bound_of(subject.context, rule)
+        bound = bound_of(subject.context, rule, as_set=True)
         if bound is not None and rule.monitor is None and denies(rule.node) and bound.guard == -1:
             limits.setdefault(bound.group, []).append(bound)
     for rule in subject.rules():
-        late = bound_of(subject.context, rule)
+        late = bound_of(subject.context, rule, as_set=True)
         if late is None or late.breach != "warn" or late.factor.low is None:
             continue
         for tight in limits.get(late.group, ()):

@@ -295,7 +295,7 @@ class Items(Infer):
         missing = [name for name,
                    value in (("through DATE", waiver.through), ('approved by "…"', waiver.approved_by),
                              ('ticket "…"', waiver.ticket))
-                   if value is None]
+                   if value is None or (isinstance(value, str) and not value.strip())]
         if missing:
             self.say(at(codes_stages.WAIVER_TERMS,
                         f"the waiver `{waiver.rule_id.text}` does not say everything it must", waiver.rule_id.span,

@@ -159,7 +159,7 @@ class FromOutside:
             found = near(key, dict.fromkeys(KEYS))
             self._tell(codes_stages.APPROVAL_TERMS, given, f"`{name}` has no term `{key}`",
                        help=f"did you mean `{found}`?" if found else "terms are `value`, `approved_by`, `through`, `ticket`")
-        missing = [key for key in ("approved_by", "through") if needed and not getattr(given, key)]
+        missing = [key for key in ("approved_by", "through") if needed and not (getattr(given, key) or "").strip()]
         if missing:
             self._tell(codes_stages.APPROVAL_TERMS, given, f"the approval of `{name}` does not say everything it must",
                        help="add " + " and ".join(f"`{key}`" for key in missing))

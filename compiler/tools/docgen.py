@@ -100,7 +100,7 @@ def lints() -> str:
         "What `caplex lint` looks for beside errors, by group: the words that `--select`, `--ignore`, `caplex.toml` and comments take.\n"
         "Each leads to its page: why, what to avoid, what to prefer. How to use them: [lint a policy](../howto/lint-a-policy.md).",
         *parts,
-        "`past-its-date` is looked for where `--as-of` gives a day.",
+        "`past-its-date` is looked for on the day of `--as-of`; without it, on the first day that the policy is in effect.",
     )
 
 

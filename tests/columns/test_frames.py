@@ -72,7 +72,7 @@ def test_two_columns_of_one_name_are_named(desk, kind):
     table = frame()
     arrow = pa.Table.from_pandas(table)
     twice = pd.concat([table, table[["intent.symbol"]]], axis=1) if kind == "pandas" else arrow.append_column("intent.symbol", arrow["intent.symbol"])
-    with pytest.raises(FrameError, match="column `intent.symbol` is there twice"):
+    with pytest.raises(FrameError, match=r"column `intent\.symbol` is there twice"):
         desk.decide_frame(twice, BASE)
 
 

@@ -50,6 +50,7 @@ UNSAFE = {
     "CAP708": ('input curve { mid : price  as_of : instant? }\nrule ORD-010 "C" { deny when curve.mid < 5 USD }', "mid : price fresh within 5s  as_of"),
     "CAP720": ('limit EXP-010 "P" { after.position.notional at most 500 USD else reduce }', "abs(after.position.notional) at most"),
     "CAP721": ('limit EXP-010 "P" { abs(position.notional) at most 500 USD else deny }', "abs(after.position.notional) at most"),
+    "CAP731": ('rule ORD-010 "L" code LISTED { deny when intent.symbol in ["GME ", "AMC"] }', '["GME", "AMC"]'),
     "CAP743": ('setting most : money = 500 USD "Most"\nlimit ORD-010 "O" { intent.notional at most most else deny }\n'
                'rule ORD-020 "B" { hold when intent.notional > 500 USD for approval by role "desk" }', "intent.notional > most for"),
 }

@@ -67,6 +67,8 @@ SEEDS: dict[str, list[tuple[str, str]]] = {
     "CAP727": [('"Whole book, nearly full" severity low', '"Whole book, nearly full" severity critical')],
     "CAP728": [("at most 1.2x of", "at most 1.6x of")],
     "CAP729": [('"Order size" severity medium {\n  intent.quantity at most 10_000 units', '"Orders per minute" severity medium {\n  count(orders) below 30')],
+    "CAP730": [("drawdown below 6%", "drawdown below 6")],
+    "CAP731": [('["GME", "AMC"]', '["GME ", "AMC"]')],
     "CAP740": [('\n  because "{intent.symbol} stands at {market.price}, the curve at {curve.mid}"', "")],
     "CAP741": [(' "Penny stocks"', "")],
     "CAP742": [('rule ORD-050 "Board"', 'rule ORD-035 "Board"')],
@@ -94,6 +96,12 @@ AS_OF = {"CAP716": "2026-05-01"}
 CLOTHES = {
     "a condition of two parts": ("CAP721", 'rule EXP-060 "Two" code TWO { deny when account.equity < 900_000 USD and abs(position.quantity) > 5_000 units }\n'),
     "through a let": ("CAP721", 'let held = abs(position.quantity)\nlimit EXP-060 "Held" { held at most 5_000 units else deny }\n'),
+    "a title in money": ("CAP709", 'limit EXP-060 "Order of at most 50_000 USD" { intent.notional at most 500_000 USD else deny }\n'),
+    "a title in percent, a bare one": ("CAP709", 'rule EXP-060 "Drawdown of 1%" code DOWN { deny when account.drawdown > 1 and intent.quantity < 5 units }\n'),
+    "fifty for fifty percent": ("CAP730", 'rule EXP-060 "Sure" code SURE { deny when intent.confidence is known and (intent.confidence else 0) > 50 }\n'),
+    "the other way round": ("CAP730", 'rule EXP-060 "Sure" code SURE { deny when 50 < account.drawdown and intent.side == buy }\n'),
+    "a blank in front": ("CAP731", 'rule EXP-060 "One" code ONE { deny when intent.symbol == " GME" and intent.side == buy }\n'),
+    "a warning beyond a setting": ("CAP728", 'limit EXP-060 "Near" severity low { abs(after.position.notional) at most 30% of account.equity else warn }\n'),
     "a count without end": ("CAP729", 'limit EXP-060 "Fills" { count(fills) below 500 else deny }\n'),
     "two counts without end": ("CAP729", 'limit EXP-060 "Noise" { count(rejects) + count(cancels) below 500 else deny }\n'),
     "required": ("CAP747", 'rule EXP-060 "Not far" { require not (market.price > 900 USD) }\n'),
@@ -146,3 +154,12 @@ def test_finds_it_in_other_clothes(name: str, tmp_path: Path) -> None:
 def test_is_silent_when_ignored(code: str, tmp_path: Path) -> None:
     told = lint_source(Source("sound.cap", planted(code)), tmp_path / "sound.cap", Asked(ignore=(code,))).found
     assert code not in {each.code.id for each in told}
+
+
+def test_what_ended_before_the_policy_begins_needs_no_day(tmp_path: Path) -> None:
+    header = "  currency   USD\n"
+    assert header in SOUND
+    text = SOUND.replace(header, header + "  effective  2026-05-01 through 2026-12-31, then deny opening\n")
+    assert found(text, tmp_path) == []
+    told = found(text.replace("through 2026-06-30", "through 2026-03-31"), tmp_path)
+    assert [(each.code.id, each.message) for each in told] == [("CAP716", "the waiver `W-010` has ended")]

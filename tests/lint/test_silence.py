@@ -46,6 +46,10 @@ QUIET = {
     "an open range": 'rule EXP-010 "Between" { deny when market.price > 1 USD and market.price <= 5 USD because "{market.price}" }',
     "two readings": 'rule EXP-010 "Two" { deny when market.price >= 1 USD and account.equity <= 5 USD because "{market.price}" }',
     "a hash in a text": 'rule EXP-010 "# caplex: ignore nonsense" { deny when market.price < 5 USD }',
+    "multiples": "limit EXP-010 \"Leverage\" { (intent.leverage else 999x) at most 20 else deny }\n"
+                 "limit EXP-020 \"Book\" { after.portfolio.gross / account.equity at most 2x else deny }\n"
+                 'rule EXP-030 "Day" { deny when account.drawdown > 1 }',
+    "blanks inside, and in words": 'rule EXP-010 "Two words " { deny when intent.symbol == "BRK B" because " {market.price} " }',
     "a bound of its own for each name": 'setting most : count = 1 "Most" { set for strategy "A" = 5 }\n'
                                         'limit EXP-010 "Names" { portfolio.positions at most most else deny }',
 }

@@ -145,7 +145,7 @@ def test_a_safer_value_needs_no_approval_and_its_terms_say_nothing(good):
 
 
 @pytest.mark.parametrize(("name", "change", "codes"), [
-    ("cap", {"approved_by": None}, ["CAP459"]), ("cap", {"through": None}, ["CAP459"]), ("cap", {"through": "2026-02-30"}, ["CAP459"]),
+    ("cap", {"approved_by": None}, ["CAP459"]), ("cap", {"approved_by": " "}, ["CAP459"]), ("cap", {"through": None}, ["CAP459"]), ("cap", {"through": "2026-02-30"}, ["CAP459"]),
     ("cap", {"through": "31.3.2026"}, ["CAP459"]), ("cap", {"thru": "2026-03-31"}, ["CAP459"]), ("cap", {"value": "90%"}, ["CAP316"]),
     ("stop", {"value": "6_000 USD"}, ["CAP454"]), ("nailed", {"value": 2}, ["CAP454"]),
 ])

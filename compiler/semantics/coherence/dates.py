@@ -1,4 +1,4 @@
-"""What has ended by a given day (``--as-of``). The only check that is given a time; none reads a clock."""
+"""What has ended by a given day (``--as-of``, or the first of the policy). The only check that is given a time; none reads a clock."""
 from __future__ import annotations
 
 from collections.abc import Iterator

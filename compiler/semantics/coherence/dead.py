@@ -8,6 +8,7 @@ from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence.constraints import Term, possible
 from caplex.compiler.semantics.coherence.context import OF_BOUNDARY, Comparison, Context, denies
 from caplex.compiler.semantics.model import RuleInfo
+from caplex.compiler.semantics.ranges import ZERO
 from caplex.compiler.semantics.report import at
 from caplex.compiler.semantics.shape import FLIPPED
 from caplex.compiler.syntax import ast
@@ -20,6 +21,9 @@ def dead(context: Context) -> Iterator[Diagnostic]:
         if isinstance(node, (ast.Throttle, ast.Cooldown)):
             if node.when is not None and possible(context, context.knobs, [(node.when, True)]) is None:
                 yield at(codes.NEVER_FIRES, f"`{rule.id}` can never fire", node.when.span, "is never true")
+            elif node.when is None and isinstance(node, ast.Throttle) and rule.monitor is None and context.knobs.of(node.amount).at_most(ZERO):
+                yield at(codes.ALWAYS_FIRES, f"`{rule.id}` is broken by every intent", node.amount.span, "no count is below none",
+                         help="to permit none, write `rule … { deny when true }`")
             continue
         place = node.measure.span.to(node.bound.span) if isinstance(node, ast.Limit) else node.effect.condition.span
         if isinstance(node, ast.Limit) and isinstance(node.bound, ast.Unlimited):
@@ -40,6 +44,10 @@ def trips(context: Context) -> Iterator[Diagnostic]:
         for clause in switch.clauses:
             if isinstance(clause, ast.TripWhen) and possible(context, context.knobs, [(clause.condition, True)]) is None:
                 yield at(codes.NEVER_FIRES, f"`{rule.id}` can never trip by this", clause.condition.span, "is never true")
+            for term in clause.terms if isinstance(clause, ast.Rearm) else ():
+                if isinstance(term, ast.RearmWhen) and possible(context, context.knobs, [(term.condition, True)]) is None:
+                    yield at(codes.NEVER_FIRES, f"`{rule.id}` can never be armed again by this", term.condition.span, "is never true",
+                             help="where that is meant, write `rearm never`")
 
 
 def broken(node: ast.Rule | ast.Limit) -> list[Term]:

@@ -59,7 +59,7 @@ def _loosen(setting: SettingInfo, override: OverrideInfo, riskier: bool | None) 
     if riskier is not True:
         yield at(codes.NOT_LOOSER, f"this is {'the same as' if riskier is None else 'tighter than'} the default of `{name}`", node.value.span,
                  "does not loosen", also=[(setting.node.value.span, "the default")], help=_side(setting))
-    missing = [word for word, value in (("through DATE", override.through), ('approved by "…"', override.approved_by)) if value is None]
+    missing = [word for word, value in (("through DATE", override.through), ('approved by "…"', (override.approved_by or "").strip() or None)) if value is None]
     if missing:
         yield at(codes.LOOSEN_WITHOUT_GRANT, f"a `loosen` of `{name}` does not say everything it must", node.span,
                  "an exception has an end and an approver", help="add " + " and ".join(f"`{word}`" for word in missing))

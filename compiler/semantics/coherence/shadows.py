@@ -9,7 +9,7 @@ from caplex.compiler.diagnostics import codes_lint as codes
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
 from caplex.compiler.semantics.coherence.context import SWAPPED, Context
 from caplex.compiler.semantics.model import RuleInfo
-from caplex.compiler.semantics.ranges import Interval, exactly
+from caplex.compiler.semantics.ranges import Interval, Ranges, exactly
 from caplex.compiler.semantics.report import at
 from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
@@ -95,19 +95,21 @@ def _covers(tight: Bound, loose: Bound) -> bool:
 # ── what a rule allows ────────────────────────────────────────────────────────────────────────────────
 
 
-def bound_of(context: Context, rule: RuleInfo) -> Bound | None:
+def bound_of(context: Context, rule: RuleInfo, *, as_set: bool = False) -> Bound | None:
+    """What *rule* allows under any value that its settings may take; *as_set*, under those that they have."""
+    ranges = context.ranges if as_set else context.knobs
     match rule.node:
         case ast.Throttle() as node if node.reserve is None and node.counters is None:
-            return _rate(context, rule, node)
+            return _rate(context, ranges, rule, node)
         case ast.Cooldown() as node:
-            return _pause(context, rule, node)
+            return _pause(context, ranges, rule, node)
         case ast.Limit() | ast.Rule() as node:
-            return _compared(context, rule, node)
+            return _compared(context, ranges, rule, node)
         case _:
             return None
 
 
-def _compared(context: Context, rule: RuleInfo, node: ast.Limit | ast.Rule) -> Bound | None:
+def _compared(context: Context, ranges: Ranges, rule: RuleInfo, node: ast.Limit | ast.Rule) -> Bound | None:
     demand = context.demand(node)
     if demand is None or demand.operator in ("==", "!=") or isinstance(demand.right, ast.Unlimited):
         return None
@@ -115,8 +117,8 @@ def _compared(context: Context, rule: RuleInfo, node: ast.Limit | ast.Rule) -> B
     measure, operator, bound = demand.left, demand.operator, demand.right
     if _constant(context, measure):
         measure, operator, bound = bound, SWAPPED[operator], measure
-    factor, whole = _share(context, bound)
-    if whole is not None and not (context.knobs.of(whole).non_negative or (context.knobs.of(measure).non_negative and factor.non_negative)):
+    factor, whole = _share(context, ranges, bound)
+    if whole is not None and not (ranges.of(whole).non_negative or (ranges.of(measure).non_negative and factor.non_negative)):
         return None
     upper = operator in UPPER
     group = ("compare", context.key(measure), context.key(whole), upper)
@@ -141,28 +143,28 @@ def _constant(context: Context, expr: ast.Expr) -> bool:
     return all(path.startswith("setting ") for path in context.reads(expr))
 
 
-def _share(context: Context, expr: ast.Expr) -> tuple[Interval, ast.Expr | None]:
+def _share(context: Context, ranges: Ranges, expr: ast.Expr) -> tuple[Interval, ast.Expr | None]:
     """*expr* as constant × whole; the whole is None for a plain constant."""
     expr = context.seen_through(expr)
     if _constant(context, expr):
-        return context.knobs.of(expr), None
+        return ranges.of(expr), None
     if isinstance(expr, ast.Arithmetic) and expr.operator in ("*", "of"):
         for factor, whole in ((expr.left, expr.right), (expr.right, expr.left)):
             if _constant(context, factor):
-                return context.knobs.of(factor), whole
+                return ranges.of(factor), whole
     return exactly(Fraction(1)), expr
 
 
-def _rate(context: Context, rule: RuleInfo, node: ast.Throttle) -> Bound | None:
+def _rate(context: Context, ranges: Ranges, rule: RuleInfo, node: ast.Throttle) -> Bound | None:
     """Compared by count where windows are the same; a longer window with a smaller count is tighter too, but rare."""
     window = ("day",) if isinstance(node.window, ast.PerDay) else (context.key(node.window),)
     group = ("throttle", node.events.text, tuple(context.key(read) for read in node.each), context.key(node.where), window)
-    return Bound(rule, group, context.key(node.when), context.knobs.of(node.amount), True, "deny", node.amount.span)
+    return Bound(rule, group, context.key(node.when), ranges.of(node.amount), True, "deny", node.amount.span)
 
 
-def _pause(context: Context, rule: RuleInfo, node: ast.Cooldown) -> Bound | None:
+def _pause(context: Context, ranges: Ranges, rule: RuleInfo, node: ast.Cooldown) -> Bound | None:
     group = ("cooldown", node.event.text, tuple(context.key(read) for read in node.each), context.key(node.where))
-    return Bound(rule, group, context.key(node.when), -context.knobs.of(node.during), True, "deny", node.during.span)
+    return Bound(rule, group, context.key(node.when), -ranges.of(node.during), True, "deny", node.during.span)
 
 
 CHECKS = (shadows,)

@@ -10,6 +10,7 @@ from caplex.compiler.semantics.coherence.context import Context
 from caplex.compiler.semantics.model import FieldBinding
 from caplex.compiler.semantics.ranges import ZERO, exactly
 from caplex.compiler.semantics.report import at
+from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 
 BASES = frozenset({
@@ -91,6 +92,35 @@ def _some_time(context: Context, span: ast.Expr) -> Iterator[Diagnostic]:
         yield at(codes.NOT_AT_LEAST_ONE, "this takes some time", span.span, "no time at all")
 
 
+def names(context: Context) -> Iterator[Diagnostic]:
+    """Roles and channels have a name, in switches and in rules."""
+    for _, switch in context.switches():
+        for clause in switch.clauses:
+            match clause:
+                case ast.Rearm():
+                    for term in clause.terms:
+                        if isinstance(term, ast.RearmByRole) and not term.role.strip():
+                            yield _nobody(term.span, "nobody could arm it again", 'name a role: `rearm by 1 of "risk-officer"`')
+                case ast.OnTrip() | ast.OnRearm():
+                    for action in clause.actions:
+                        if isinstance(action, ast.Notify) and not action.channel.strip():
+                            yield _nobody(action.span, "nobody would be told", 'name a channel: `notify "risk-desk"`')
+                case _:
+                    pass
+    for rule in context.rules():
+        node = rule.node
+        approval = node.approval if isinstance(node, ast.Limit) else node.effect.approval if isinstance(node, ast.Rule) and isinstance(node.effect, ast.Hold) else None
+        if approval is not None and not approval.role.strip():
+            yield _nobody(approval.span, "nobody could approve it", 'name a role: `for approval by role "head-of-desk"`')
+        overridable = node.attributes.overridable_by
+        if overridable is not None and not overridable.strip():
+            yield _nobody(node.attributes.span, "nobody could override it", 'name a role: `overridable by role "head-of-desk"`')
+
+
+def _nobody(place: Span, label: str, help: str) -> Diagnostic:
+    return at(codes.NOBODY_NAMED, "an empty text names nobody", place, label, help=help)
+
+
 def actions(context: Context) -> Iterator[Diagnostic]:
     """Bases are set anew on re-arm, and only bases are; orders are cancelled on the trip."""
     for _, switch in context.switches():
@@ -153,4 +183,4 @@ def _families(context: Context, clause: ast.TripOnCount) -> Iterator[Diagnostic]
             yield at(codes.TRIP_COUNTS_NOTHING, f"no rule of the family `{family.text}` can be violated", family.span, "switches and warnings only")
 
 
-CHECKS = (clauses, counts, actions, targets)
+CHECKS = (clauses, counts, names, actions, targets)

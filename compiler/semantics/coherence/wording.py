@@ -14,7 +14,7 @@ from caplex.compiler.source import Span
 from caplex.compiler.syntax import ast
 from caplex.runtime.schema import Kind, Type
 
-_FIGURE = re.compile(r"(?<![\w.])(\d[\d_,]*(?:\.\d+)?)\s?(%|bp|x\b|h\b|hours?\b|min(?:utes?)?\b|s\b|seconds?\b|d\b|days?\b)")
+_FIGURE = re.compile(r"(?<![\w.])(\d[\d_,]*(?:\.\d+)?)\s?(%|bp|x\b|h\b|hours?\b|min(?:utes?)?\b|s\b|seconds?\b|d\b|days?\b|[A-Z]{3}\b)")
 _UNITS: dict[str, tuple[str, int]] = {
     "%": ("share", 1), "bp": ("share", 0), "x": ("share", 100), "s": ("time", 10**9), "min": ("time", 60 * 10**9), "h": ("time", 3600 * 10**9),
     "d": ("time", 86_400 * 10**9),
@@ -80,13 +80,20 @@ def _figure(context: Context, node: ast.RuleItem, found: re.Match[str], place: S
 def _read(found: re.Match[str]) -> tuple[str, Fraction]:
     number, unit = Fraction(found.group(1).replace("_", "").replace(",", "")), found.group(2)
     unit = {"hour": "h", "hours": "h", "minute": "min", "minutes": "min", "second": "s", "seconds": "s", "day": "d", "days": "d"}.get(unit, unit)
+    if unit.isupper():
+        return unit, number
     kind, scale = _UNITS[unit]
     return kind, number / 100 if unit == "bp" else number * scale
 
 
 def _value(context: Context, expr: ast.Expr) -> tuple[str, Fraction] | None:
-    """A literal, or the default of a setting: shares in percent, times in nanoseconds."""
+    """A literal, or the default of a setting: shares in percent, times in nanoseconds, money in its currency."""
+    type_ = context.checked.types.get(expr.id)
     match expr:
+        case ast.Money():
+            return expr.currency or context.checked.policy.currency, Fraction(expr.amount)
+        case ast.Number() if type_ is not None and type_.kind is Kind.RATIO:
+            return "share", Fraction(expr.value) * 100
         case ast.Percent() | ast.Points():
             return "share", Fraction(expr.value)
         case ast.BasisPoints():
@@ -102,6 +109,8 @@ def _value(context: Context, expr: ast.Expr) -> tuple[str, Fraction] | None:
                 return None
             if info.type.kind is Kind.DURATION:
                 return "time", info.value
+            if info.type.kind is Kind.MONEY:
+                return info.type.currency or context.checked.policy.currency, info.value
             return ("share", info.value * 100) if info.type.kind is Kind.RATIO else None
         case _:
             return None
