@@ -108,6 +108,8 @@ def value_text(value: Value, info: SettingInfo, currency: str) -> str:
         return "[" + ", ".join(f'"{each}"' for each in sorted(value)) + "]"
     if isinstance(value, Fraction) and info.type.kind is Kind.QUANTITY:
         return f"{grouped(plain(value))} units"
+    if isinstance(value, Fraction) and isinstance(info.node.value, ast.Multiple):
+        return f"{grouped(plain(value))}x"  # declared as a multiple, and so in all its values: not `5` within `100%`
     return human(value, info.type, currency)
 
 

@@ -152,6 +152,15 @@ def test_where_a_number_comes_from():
         ("4% of equity", "strategy “scalper”", ""), ("20% of equity", "symbol “SPY”", "2026-06-30")]
 
 
+def test_a_multiple_is_a_multiple_in_all_its_places():
+    data = paper("examples/quickstart/desk.cap").to_dict()
+    setting = next(row for row in data["settings"] if row["name"] == "sanity.norm_factor")
+    assert (setting["value"], setting["low"], setting["high"]) == ("5x", "1x", "1_000x")  # not `5`, from `100%` to `1_000`
+    limit = next(row for row in data["limits"] if row["rule"] == "sanity.ORD-090")
+    assert limit["bound"].startswith("5 times usual’s order quantity")
+    assert limit["from"][0]["value"] == "5x"
+
+
 def test_a_bound_that_is_worked_out_tells_what_it_comes_to():
     limits = {row["rule"]: row for row in paper("examples/desk/desk.cap").to_dict()["limits"]}
     assert limits["order.ORD-100"]["bound"] == "60_000 USD (80% times 75_000 USD)"

@@ -95,12 +95,15 @@ class Words:
                 return f"minus {self.say(operand, Level.SHARE)}"
             case ast.Arithmetic(operator="-", left=left, right=right) if (usual := self._difference(left, right)) is not None:
                 return usual
-            case ast.Arithmetic(operator="of", left=left, right=right) if (times := _TIMES.fullmatch(self.say(left, Level.POSTFIX))) is not None:
+            case ast.Arithmetic(operator="of" | "*", left=left, right=right) if (times := _TIMES.fullmatch(self.say(left, Level.POSTFIX))) is not None:
                 return ("100% of " if times[1] == "1" else f"{times[1]} times ") + self.say(right, Level.SHARE)
             case ast.Arithmetic(operator=operator, left=left, right=right):
                 near, far = (Level.POSTFIX, Level.SHARE) if operator == "of" else (Level.SUM, Level.PRODUCT) if operator in "+-" else (
                     Level.PRODUCT, Level.FACTOR)
-                return f"{self.say(left, near)} {_ARITHMETIC[operator]} {self.say(right, far)}"
+                said = self.say(right, far)
+                if operator == "*" and (times := _TIMES.fullmatch(said)) is not None:
+                    said = times[1]  # `times 5x` says it twice
+                return f"{self.say(left, near)} {_ARITHMETIC[operator]} {said}"
             case ast.Call():
                 return self._call(expr)
             case ast.Aggregate():
