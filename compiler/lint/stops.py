@@ -157,10 +157,20 @@ def warns_too_late(subject: Subject) -> Iterator[Diagnostic]:
         if late is None or late.breach != "warn" or late.factor.low is None:
             continue
         for tight in limits.get(late.group, ()):
-            if tight.breach != "deny" and tight.factor.high is not None and tight.factor.high <= late.factor.low and rule.actions <= tight.rule.actions:
+            if _no_looser(tight, late) and rule.actions <= tight.rule.actions and not (tight.breach == "deny" and _whatever_is_set(subject, tight, late)):
                 yield at(codes.WARNS_TOO_LATE, f"`{rule.id}` warns where `{tight.rule.id}` has acted already", late.place, "warns from here on",
                          also=[(tight.place, "takes away from here on")], help="warn earlier, at 80% of the limit, say")
                 break
+
+
+def _no_looser(tight: Bound, late: Bound) -> bool:
+    return tight.factor.high is not None and late.factor.low is not None and tight.factor.high <= late.factor.low
+
+
+def _whatever_is_set(subject: Subject, tight: Bound, late: Bound) -> bool:
+    """So under any settings: that a denial forestalls it `check` has said."""
+    here, there = bound_of(subject.context, tight.rule), bound_of(subject.context, late.rule)
+    return here is not None and there is not None and _no_looser(here, there)
 
 
 @lint(codes.NO_WINDOW, "risk")

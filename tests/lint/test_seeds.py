@@ -102,6 +102,9 @@ CLOTHES = {
     "the other way round": ("CAP730", 'rule EXP-060 "Sure" code SURE { deny when 50 < account.drawdown and intent.side == buy }\n'),
     "a blank in front": ("CAP731", 'rule EXP-060 "One" code ONE { deny when intent.symbol == " GME" and intent.side == buy }\n'),
     "a warning beyond a setting": ("CAP728", 'limit EXP-060 "Near" severity low { abs(after.position.notional) at most 30% of account.equity else warn }\n'),
+    "a warning beyond a setting that denies": (
+        "CAP728", 'setting stop : ratio = 4% within 0%..9% lower is safer "Stop"\n'
+                  'limit EXP-070 "Stop" { account.drawdown at most stop else deny }\nlimit EXP-080 "Near" { account.drawdown at most 5% else warn }\n'),
     "a count without end": ("CAP729", 'limit EXP-060 "Fills" { count(fills) below 500 else deny }\n'),
     "two counts without end": ("CAP729", 'limit EXP-060 "Noise" { count(rejects) + count(cancels) below 500 else deny }\n'),
     "required": ("CAP747", 'rule EXP-060 "Not far" { require not (market.price > 900 USD) }\n'),
