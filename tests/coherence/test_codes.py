@@ -14,7 +14,7 @@ from tests.coherence.conftest import check_text
 
 CODES = [*codes_rules.CODES, *codes_sizing.CODES, *codes_switches.CODES, *codes_lint.CODES]
 TESTS = Path(__file__).parent.parent
-MARKED = {code for path in TESTS.glob("errors/*.cap") for code in re.findall(r"#! (CAP\d{3})", path.read_text(encoding="utf-8"))}
+MARKED = {code for path in TESTS.glob("errors/*.caps") for code in re.findall(r"#! (CAP\d{3})", path.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.id)

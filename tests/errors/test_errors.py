@@ -1,6 +1,6 @@
 """Programs that must be refused: each chunk says, on the faulty line, with which code and words.
 
-A file `tests/errors/NAME.cap` holds chunks parted by lines of `---`. A chunk without a `policy` header is a fragment: it
+A file `tests/errors/NAME.caps` holds chunks parted by lines of `---`. A chunk without a `policy` header is a fragment: it
 gets a permissive header (one line, so what was line 1 is line 2) and, if it has no rule, one that does no harm.
 
     rule LOSS-010 { deny when account.drawdwn >= 10% }   #! CAP203 did you mean `account.drawdown`
@@ -26,7 +26,7 @@ from caplex.compiler.diagnostics.render import render
 from caplex.compiler.source import Source
 
 HERE = Path(__file__).parent
-FILES = sorted(HERE.glob("*.cap"))
+FILES = sorted(HERE.glob("*.caps"))
 _MARK = re.compile(r"#! (CAP\d{3})([^#]*)")
 _RULE = re.compile(r"^\s*(?:rule|limit|throttle|cooldown|kill switch) ([A-Z][A-Z0-9-]*)-\d+", re.M)
 _ANY_RULE = re.compile(r"^\s*(?:rule|limit|throttle|cooldown|kill switch|size|allocate|use)\b", re.M)

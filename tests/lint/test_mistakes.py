@@ -18,7 +18,7 @@ from caplex.compiler.source import Source
 HERE = Path(__file__).parent / "mistakes"
 SYSTEMS = ("policygate", "entry_gate", "execution_layer", "strategy_governor", "capital_governor")
 _MARK = re.compile(r"#! (CAP\d{3}) (.+)")
-CHUNKS = [(path.stem, number, text) for path in sorted(HERE.glob("*.cap"))
+CHUNKS = [(path.stem, number, text) for path in sorted(HERE.glob("*.caps"))
           for number, text in enumerate(re.split(r"^---\n", path.read_text(encoding="utf-8"), flags=re.M), 1)]
 
 

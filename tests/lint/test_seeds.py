@@ -29,13 +29,14 @@ NAMES = '''limit EXP-040 "Names" severity medium {
 }
 '''
 HELD = '''limit EXP-050 "Own and free" severity medium {
-  portfolio.gross at most (80% of account.equity) + account.available  else hold for approval by role "head-of-desk"
+  portfolio.gross at most (80% of account.equity) + account.available
+    else hold for approval by role "head-of-desk"
 }
 '''
 SWITCHES = SOUND[SOUND.index("kill switch KILL-010"):SOUND.index("limit LOSS-010")]
 WAIVER = SOUND[SOUND.index("waiver W-010"):SOUND.index("size SIZE-010")]
 LISTED = SOUND[SOUND.index("rule ORD-010"):SOUND.index("limit ORD-020")]
-HOUR = 'throttle EXEC-020 "Hour" severity medium { deny beyond 100 orders in any 1h }\n'
+HOUR = 'throttle EXEC-020 "Hour"    severity medium { deny beyond 100 orders in any 1h }\n'
 
 # What is planted: pairs of what stands there and what is put in its place. An empty first part: appended.
 SEEDS: dict[str, list[tuple[str, str]]] = {
@@ -45,7 +46,7 @@ SEEDS: dict[str, list[tuple[str, str]]] = {
     "CAP702": [("deny when market.price < 5 USD", "deny when market.price < 0")],
     "CAP703": [("", 'limit EXP-060 "Flat" { portfolio.gross below 0 USD else deny }\n')],
     "CAP704": [("", 'limit EXP-060 "Net, again" { abs(after.portfolio.net) at most 95% of account.equity else deny }\n')],
-    "CAP705": [("closing    skips LOSS, EXEC, EXP", "closing    skips EXEC, EXP")],
+    "CAP705": [("closing   skips LOSS, EXEC, EXP", "closing   skips EXEC, EXP")],
     "CAP706": [("", 'rule EXP-060 "Venue" { require (venue.reject_rate else 0) < 5% }\n')],
     "CAP707": [("intent.notional at most max_order  else", "intent.notional at most 80_000 USD  else")],
     "CAP708": [("mid : price fresh within 30s", "mid : price")],
@@ -54,7 +55,7 @@ SEEDS: dict[str, list[tuple[str, str]]] = {
     "CAP711": [(SOUND[SOUND.index("## Never set anew."):SOUND.index("limit LOSS-030")], "")],
     "CAP712": [("min(max(2% of account.equity, 1_000 USD), account.available)", "max(min(2% of account.equity, 1_000 USD), account.available)")],
     "CAP713": [("(80% of account.equity) + account.available", "80% of account.equity + account.available")],
-    "CAP714": [("mode       enforce", "mode       monitor"), ('"Names" severity medium', '"Names" severity medium monitor through 2026-06-30')],
+    "CAP714": [("mode      enforce", "mode      monitor"), ('"Names" severity medium', '"Names" severity medium monitor through 2026-06-30')],
     "CAP715": [('ticket "RISK-412"', 'ticket "RISK-412" including kill switches')],
     "CAP716": [("through 2026-06-30", "through 2026-03-31")],
     "CAP720": [("abs(after.position.notional) at most", "after.position.notional at most"), (GROSS, ""), (WARN, "")],
@@ -160,7 +161,7 @@ def test_is_silent_when_ignored(code: str, tmp_path: Path) -> None:
 
 
 def test_what_ended_before_the_policy_begins_needs_no_day(tmp_path: Path) -> None:
-    header = "  currency   USD\n"
+    header = "  currency  USD\n"
     assert header in SOUND
     text = SOUND.replace(header, header + "  effective  2026-05-01 through 2026-12-31, then deny opening\n")
     assert found(text, tmp_path) == []

@@ -27,5 +27,5 @@ def test_ids_and_names_are_used_once() -> None:
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.id)
 def test_has_an_error_program(code: Code) -> None:
-    programs = [*TESTS.glob("errors/*.cap"), *TESTS.glob("semantics/*.py")]
+    programs = [*TESTS.glob("errors/*.caps"), *TESTS.glob("semantics/*.py")]
     assert any(code.id in path.read_text(encoding="utf-8") for path in programs)

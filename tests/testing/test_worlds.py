@@ -27,7 +27,7 @@ def test_all_of_them_ran():
     ("given counters.burst = 4", "given counters.burst = 3"), ('given entries["KO"].confidence = 60%', 'given entries["PEP"].confidence = 60%'),
     ('given fx["EURUSD"].rate = 1.1', 'given fx["EURUSD"].rate = 1.2'), ('given position["KO"].quantity = 100', 'given position["KO"].quantity = 99'),
     ("cash amount 5_000 USD", "cash amount 5_001 USD"), ("given market[\"KO\"].price = -5 USD", "given market[\"KO\"].price = 5 USD"),
-    ("after 1s tick", "after 1ms tick"),
+    ("after 1s  tick", "after 1ms tick"),
 ])
 def test_each_given_matters(tmp_path, one, other):
     """With another world some test fails: nothing passes because it is not looked at."""
