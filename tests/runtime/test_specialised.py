@@ -1,8 +1,10 @@
 """A specialised policy: what a host sees of it, and spans of sizes that are found by one run (`runtime.along`)."""
 from __future__ import annotations
 
+import json
 import pickle
 import random
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any
@@ -13,6 +15,8 @@ import caplex
 from caplex.runtime.along import FAR, Bent, Path, Size
 from caplex.runtime.decision import Decision
 from caplex.runtime.document import read_json
+from caplex.runtime.plan import SlotSpec
+from caplex.runtime.policy import Policy
 from caplex.runtime.specialised import Sized
 
 HEADER = """policy desk {
@@ -130,12 +134,63 @@ def test_other_words_of_the_intent() -> None:
     assert [quick.at(limit_price=price).decide(35).verdict for price in ("100", "120")] == ["ALLOW", "DENY"]
 
 
+def test_switches_of_another_strategy_are_those_of_the_other_words() -> None:
+    desk = policy(RULES + '\nkill switch KILL-020 for each strategy {\n  trip when desk.tripped\n  while tripped deny all\n  rearm by 1 of "risk"\n}\n')
+    switches = {"KILL-020/slow": {"state": "tripped"}, "KILL-020/fast": {"state": "armed"}}
+    document = {**facts(strategy="fast"), "switches": switches}
+    quick = desk.specialise(document)
+    assert [quick.at(strategy=name).decide(5).verdict for name in ("fast", "slow")] == ["ALLOW", "DENY"]
+    assert same(quick.at(strategy="slow").decide(5), desk.decide({**facts(strategy="slow", quantity=5), "switches": switches}))
+
+
+def test_the_least_that_is_traded_does_not_hold_for_closing() -> None:
+    desk = policy()
+    for least in ({"min_quantity": "7"}, {"min_notional": "650"}, {"min_quantity": "7", "max_quantity": "40.25"}):
+        for side in ("buy", "sell"):
+            document = {**facts(side=side), "instruments": {"A": least}}
+            quick = desk.specialise(document)
+            for size in ("0.5", "6", "6.5", "7", "19.5", "20", "20.5", "40", "40.5", "90"):
+                assert same(quick.decide(size), desk.decide({**document, "intent": {**document["intent"], "quantity": size}}))
+
+
+def test_the_first_rule_may_find_its_value_unusable() -> None:
+    desk = policy("rule KILL-001 { require market.price > 0 }\n" + RULES)
+    document = {**facts(), "market": {"B": {"price": "300"}}}
+    quick = desk.specialise(document)
+    for _ in range(2):
+        assert quick.decide("5").reason.rule == "SYS-001"
+        assert same(quick.decide("5"), desk.decide({**document, "intent": {**document["intent"], "quantity": "5"}}))
+
+
+def test_a_form_that_bends_is_run_at_each_size() -> None:
+    desk = policy()
+    fused = desk.plan.fused
+    assert fused is not None
+    bent = Policy(replace(desk.plan, fused=lambda n, *rest: fused(n + 0 * (n % 7), *rest)))
+    quick = bent.specialise(facts())
+    for size in ("3", "79.5", "80", "80.5", "100", "500", "10.25"):
+        found = quick.decide(size)
+        assert same(found, desk.decide(facts(quantity=size)))
+        assert isinstance(found, Sized) == (size != "10.25")
+    assert quick._spans.table[0] == []
+
+
+def test_what_else_reads_the_size_is_read_with_it() -> None:
+    desk = policy()
+    reads = SlotSpec("field", "quantity", "intent", scale=8)  # in an aggregate, which the language does not let it yet
+    other = Policy(replace(desk.plan, slots=(*desk.plan.slots, reads), folds={**desk.plan.folds, -1: lambda world, slots: None}))
+    quick = other.specialise(facts())
+    assert not isinstance(quick.decide(10), Sized)
+    assert quick.decide(100).quantity == 80
+
+
 def test_a_document_that_cannot_be_used_stays_so() -> None:
     desk = policy()
-    twice = read_json('{"now": "2026-01-05T15:00:00Z", "intent": {"id": "i", "action": "open", "symbol": "A", "side": "buy", "quantity": "1", "quantity": "2"}}')
+    twice = read_json(json.dumps(facts()).replace('"quantity": "10"}, "acc', '"quantity": "10", "quantity": "10"}, "acc'))
+    assert len(desk.specialise(twice).decide("5").errors) == 1
     for document in (twice, {"intent": None}, [], {**facts(), "intent": "x"}, {**facts(), "mistake": 1}, {**facts(), "now": "x"}):
         quick = desk.specialise(document)
-        for found in (quick.decide("5"), quick.at(side="sell").decide("5")):
+        for found in (quick.decide("5"), quick.decide("5"), quick.at(side="sell").decide("5")):
             assert found.verdict == "DENY"
             assert found.errors
 
