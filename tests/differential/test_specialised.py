@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -84,3 +85,22 @@ def test_every_size_is_answered_as_its_document_is(start: int) -> None:
     assert not found, "\n\n".join(found)
     assert counts["Sized"] > 200, counts
     assert all(counts[f"Sized {verdict}"] > 10 for verdict in ("ALLOW", "MODIFY", "DENY")), counts
+
+
+def test_other_words_of_the_intent_are_answered_as_their_document_is() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(30):
+        tested, rng = subject(seed), random.Random(seed)
+        policy, facts = Policy(tested.plan), Facts(tested.policy, seed)
+        base, other = facts.document(), facts.document()
+        quick = policy.specialise(base)
+        words = {name: value for name, value in other["intent"].items() if rng.random() < 0.5}
+        for changed in (words, {"limit_price": rng.choice(("1", "50.5", "1000000", "abc", None, []))}):
+            for size in ("1", "25", "1000"):
+                document = {**base, "intent": {**base["intent"], **changed, "quantity": size}}
+                one, wanted = quick.at(**changed).decide(size), policy.decide(document)
+                assert (told(one), one.to_dict()) == (told(wanted), wanted.to_dict()), (seed, changed, size)
+                counts[type(one).__name__] += 1
+        counts["shared"] += quick.at(limit_price="7")._spans is quick._spans
+    assert counts["Sized"] > 20, counts
+    assert 0 < counts["shared"] < 30, counts
