@@ -35,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 LOT = ours.LOT
 FITS = rules.BIT["EXP-001"]
 NINE = ("SYS-001", "KILL-001", "LOSS-001", "LOSS-002", "EXEC-001", "EXEC-002", "EXP-001", "EXP-002", "EXP-003")
+SPECIALISED = "caplex, specialised"
 Answer = tuple[str, int, Any]
 """Verdict, mask of broken rules, quantity that still fits (None but for MODIFY, or where the engine cannot say)."""
 Mask = Callable[[Any], int]
@@ -49,6 +50,7 @@ class Form:
         answer: The same for comparing.
         least: How many times slower than caplex it is to be at least; None has no budget.
         against: The form of caplex that it is measured against.
+        beside: Is it also held against a specialised policy? The nearest are.
         same: Of the 64 cases: how many have the oracle's verdict, rules, quantity.
     """
 
@@ -60,6 +62,7 @@ class Form:
     least: float | None = None
     against: str = "caplex"
     note: str = ""
+    beside: bool = False
     same: dict[str, int] = field(default_factory=dict)
 
 
@@ -81,9 +84,10 @@ def deciding(mask: Mask, room: Callable[[Any], Any] | None) -> Callable[[Any], A
     return decide
 
 
-def form(name: str, package: str, given: list[Any], mask: Mask, room: Callable[[Any], Any] | None, least: float | None = None, note: str = "") -> Form:
+def form(name: str, package: str, given: list[Any], mask: Mask, room: Callable[[Any], Any] | None, least: float | None = None, note: str = "",
+         *, beside: bool = False) -> Form:
     decide = deciding(mask, room)
-    return Form(name, package, given, decide, decide, least, note=note)
+    return Form(name, package, given, decide, decide, least, note=note, beside=beside)
 
 
 def oracle(only: tuple[str, ...] = baseline.RULES) -> list[tuple[str, int, Fraction]]:
@@ -130,11 +134,14 @@ def caplex_forms() -> Iterator[Form]:
     nine = _nine()
     for name, policy, given in (("caplex", whole, [caplex.Facts(each) for each in documents]), ("caplex, nine rules", nine, [caplex.Facts(each) for each in documents]),
                                 ("caplex, facts as a dict", whole, documents)):
-        def answer(facts: Any, policy: caplex.Policy = policy) -> Answer:
-            found = policy.decide(facts)
-            told = {"SYS-001" if each.rule.startswith("SYS-") else each.rule for each in found.reasons}
-            return str(found.verdict), sum(rules.BIT[rule] for rule in told), Fraction(found.quantity)
-        yield Form(name, "caplex", given, policy.decide, answer)
+        yield Form(name, "caplex", given, policy.decide, lambda facts, policy=policy: told_of(policy.decide(facts)))
+    asked = [(whole.specialise(each).decide, Decimal(str(each["intent"]["quantity"]))) for each in documents]
+    yield Form(SPECIALISED, "caplex", asked, lambda case: case[0](case[1]), lambda case: told_of(case[0](case[1])))
+
+
+def told_of(found: caplex.Decision) -> Answer:
+    told = {"SYS-001" if each.rule.startswith("SYS-") else each.rule for each in found.reasons}
+    return str(found.verdict), sum(rules.BIT[rule] for rule in told), Fraction(found.quantity)
 
 
 def _nine() -> caplex.Policy:
@@ -227,7 +234,7 @@ def zen() -> Iterator[Form]:
     spelling = rules.Infix(both="and", either="or", never="not", absolute=True)
     mask, room = (zen.compile_expression(spelling.text(text)) for text in (rules.MASK, rules.ROOM))
     yield form("zen-engine, expression", "zen-engine", [json.dumps(each) for each in _facts(float)], mask.evaluate, room.evaluate, 5,
-               "compiled; facts as JSON text made before, which is faster than a dict")
+               "compiled; facts as JSON text made before, which is faster than a dict", beside=True)
     graph = zen.ZenEngine().create_decision(json.dumps({
         "nodes": [{"id": "in", "type": "inputNode", "name": "in", "position": {"x": 0, "y": 0}},
                   {"id": "rules", "type": "expressionNode", "name": "rules", "position": {"x": 1, "y": 0},
@@ -246,7 +253,7 @@ def datalogic() -> Iterator[Form]:
     session = engine.session()
     yield form("datalogic-py, session and handle", "datalogic-py", [datalogic_py.DataHandle(each) for each in _facts(float)],
                lambda given: session.evaluate_int(mask, given), lambda given: session.evaluate_float(room, given), 3,
-               "compiled; facts parsed into handles before; the answer is one integer")
+               "compiled; facts parsed into handles before; the answer is one integer", beside=True)
     names = engine.compile({"merge": [{"if": [rules.jsonlogic(text), [rule], []]} for rule, text in rules.CONDITIONS.items()]})
     unpriced = engine.compile(rules.jsonlogic("price <= 0.0"))
 
@@ -303,6 +310,19 @@ def loop_ours(one: Form, times: int) -> int:
     return process_time_ns() - began
 
 
+def loop_sized(one: Form, times: int) -> int:
+    """The same, where everything but the size was settled before."""
+    given = one.given
+    began = process_time_ns()
+    for _ in range(times):
+        for decide, size in given:
+            decision = decide(size)
+            _ = decision.verdict
+            _ = decision.quantity
+            _ = decision.reason
+    return process_time_ns() - began
+
+
 def loop(one: Form, times: int) -> int:
     decide, given = one.decide, one.given
     began = process_time_ns()
@@ -314,7 +334,7 @@ def loop(one: Form, times: int) -> int:
 
 def measure(forms: list[Form], rounds: int, sample_ns: int = 4_000_000) -> dict[str, list[float]]:
     """Nanoseconds of one decision, by form and round."""
-    loops = {one.name: loop_ours if one.package == "caplex" else loop for one in forms}
+    loops = {one.name: loop_sized if one.name == SPECIALISED else loop_ours if one.package == "caplex" else loop for one in forms}
     times = {one.name: max(1, sample_ns // max(1, loops[one.name](one, 1))) for one in forms}
     found: dict[str, list[float]] = {one.name: [] for one in forms}
     gc.collect()
@@ -341,10 +361,13 @@ def results(forms: list[Form], found: dict[str, list[float]]) -> Iterator[Result
                                better="higher", note="; ".join(part for part in (one.note, same or "all decisions as the oracle's") if part))
         else:
             yield Result.ratio(f"{one.name} / caplex", found[one.name], found["caplex"], better="lower")
+    for one in forms:
+        if one.beside:
+            yield Result.ratio(f"{one.name}, against a specialised policy / {SPECIALISED}", found[one.name], found[SPECIALISED], better="higher", note="all but the size is settled before; the peer asks all its rules")
 
 
 def show(forms: list[Form], found: dict[str, list[float]], told: list[Result], absent: list[str]) -> Iterator[str]:
-    by_name = {each.name.partition(" / ")[0]: each for each in told}
+    by_name = {each.name.partition(" / ")[0]: each for each in told if not each.name.endswith(SPECIALISED)}
     yield f"{'engine':<38}{'us':>8}{'ratio':>8}{'quartiles':>18}  {'as the oracle: verdict, rules, quantity':<40}budget"
     for one in forms:
         each = by_name.get(one.name)
@@ -352,6 +375,9 @@ def show(forms: list[Form], found: dict[str, list[float]], told: list[Result], a
         same = f"{one.same['verdict']}, {one.same['rules']}, {one.same['quantity']} of {len(one.given)}"
         budget = "" if one.least is None or each is None else f"≥ {one.least:g} {'held' if each.kept else 'MISSED'}"
         yield f"{one.name:<38}{sorted(found[one.name])[len(found[one.name]) // 2] / 1000:>8.2f}{ratio:<26}  {same:<40}{budget}".rstrip()
+    for each in told:
+        if each.name.endswith(SPECIALISED):
+            yield f"  {each.name}: {each.median:.1f} ({each.low:.1f} … {each.high:.1f}); {each.note}"
     for one in forms:
         if one.note:
             yield f"  {one.name} {version(one.package)}: {one.note}"
@@ -377,7 +403,7 @@ def main() -> int:
     wanted, nine = oracle(), oracle(NINE)
     for one in forms:
         compare(one, nine if "nine" in one.name else wanted)
-    for one in forms[:3]:
+    for one in forms[:4]:
         if set(one.same.values()) != {len(one.given)}:
             raise SystemExit(f"{one.name} decides otherwise than the oracle: {one.same}")
     found = measure(forms, max(chosen.rounds, 3))

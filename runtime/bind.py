@@ -326,10 +326,7 @@ class Bound:
         grid = self.grid(self.action, self.closing)
         if grid.leaves or not isinstance(grid.lot, Fraction):
             return None
-        least = grid.least_quantity or ZERO
-        if grid.least_notional is not None:
-            least = max(least, grid.least_notional / grid.unit)
-        least = -floor_to(-least, grid.lot)
+        least = self.least(grid)
         most = grid.most if grid.most is not None else max(n, self.closing) + grid.lot
         values = [n, min(self.closing, n), grid.lot, floor_to(most, grid.lot), least]
         units = [scaled(value, PLACES) for value in values]
@@ -338,6 +335,15 @@ class Bound:
         size, leg, lot, top, bottom = units
         whole = size % lot == 0 and size <= top and (size >= bottom or size <= leg)
         return size, leg, whole, lot, top, bottom, size if self._book.direction > 0 else -size
+
+
+    @staticmethod
+    def least(grid: Grid) -> Fraction:
+        """The smallest multiple of the lot that is large enough; the readings of *grid* can be used."""
+        least: Fraction = grid.least_quantity or ZERO
+        if grid.least_notional is not None:
+            least = max(least, grid.least_notional / grid.unit)
+        return -floor_to(-least, grid.lot)
 
 
 _BOOK = {"value": "V", "order_value": "order_value", "direction": "direction", "others_gross": "others_gross", "held_gross": "held_gross",

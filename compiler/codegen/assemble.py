@@ -37,6 +37,8 @@ from caplex.runtime.plan import (
 )
 from caplex.runtime.values import UNLIMITED
 
+_MOST_TOLD = 100
+"""Readings that are explained above the generated code: whoever wants more of them looks at the graph."""
 Resolve = Callable[[str | None], Any]
 
 
@@ -52,11 +54,14 @@ class Generated:
     fused_known: frozenset[int]
     fused_defaults: tuple[tuple[int, int], ...]
     why_not_fused: str
+    readings: tuple[str, ...] = ()
+    """What the names of the fused form stand for, if there are not too many."""
 
     @property
     def python(self) -> str:
         """What `caplex compile --emit python` prints."""
         parts = ["# The fused form: every rule at once, over integers in units of their scale."]
+        parts += [f"# {line}" for line in self.readings]
         parts += [f"# {name} = {shown(value)}" for name, value in sorted(self.fused_constants.items()) if not callable(value)]
         parts.append(self.fused or f"# none: {self.why_not_fused}\n")
         parts.append("# The traced form: rule by rule, over exact values that may be absent or unknown.")
@@ -101,7 +106,20 @@ class Assembler:
             source = fused.source()
         except NotFusable as reason:
             source, why = "", str(reason)
-        return Generated("\n".join(self.functions), dict(self.traced.constants), source, dict(fused.constants), tuple(fused.slots), frozenset(fused.known), tuple(fused.defaults), why)
+        return Generated("\n".join(self.functions), dict(self.traced.constants), source, dict(fused.constants), tuple(fused.slots), frozenset(fused.known), tuple(fused.defaults), why,
+                         self._readings(fused) if source else ())
+
+    def _readings(self, fused: Fused) -> tuple[str, ...]:
+        """``s4 = account.equity, in 1e-8``"""
+        def told(number: int) -> str:
+            slot = self.graph.slots[number]
+            return f"{slot}, in 1e-{slot.scale}" if slot.scale else str(slot)
+
+        if len(fused.slots) > _MOST_TOLD:
+            return ()
+        given = "n = size, c = of which closes, whole = can be traded as it is, d = n with its sign, all in 1e-8"
+        return (given, *(f"s{number} = {told(number)}" for number in sorted(fused.slots)),
+                *(f"e{at} = {told(number)}, absent {default}" for at, (number, default) in enumerate(fused.defaults)))
 
     def name(self, number: int | None, owner: str, part: str) -> str | None:
         """Name of the function whose value is this node; one function a node."""

@@ -8,7 +8,7 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from caplex.compiler.codegen.numbers import Num, align, literal, lowest, multiply, negated, product, quotient
+from caplex.compiler.codegen.numbers import Num, align, bare, literal, lowest, multiply, negated, product, quotient
 from caplex.compiler.graph.ir import RuleGraph
 from caplex.runtime.schema import Kind
 from caplex.runtime.values import UNLIMITED
@@ -74,7 +74,7 @@ class Expressions:
             found = self._make_num(number)
             node = self.graph.nodes[number]
             if self._uses[number] > 1 and node.op not in ("const", "slot", "size") and not found.code.isidentifier() and found.constant is None:
-                self._say(f"v{number} = {found.code}")
+                self._say(f"v{number} = {bare(found.code)}")
                 found = Num(f"v{number}", found.scale, found.den)
             self._nums[number] = found
         return found
@@ -82,7 +82,7 @@ class Expressions:
     def _temp(self, code: str, name: str) -> str:
         if code.isidentifier() or code.lstrip("-").isdigit():
             return code
-        self._say(f"{name} = {code}")
+        self._say(f"{name} = {bare(code)}")
         return name
 
     def _make_num(self, number: int) -> Num:
@@ -170,7 +170,7 @@ class Expressions:
         if found is None:
             found = self._make_bool(number)
             if self._uses[number] > 1 and not found.isidentifier():
-                self._say(f"v{number} = {found}")
+                self._say(f"v{number} = {bare(found)}")
                 found = f"v{number}"
             self._texts[number] = found
         return found

@@ -82,6 +82,11 @@ def _factored(text: str) -> tuple[str, int]:
     return (found[1], int(found[2])) if found and _closed(found[1]) else (text, 1)
 
 
+def bare(text: str) -> str:
+    """*text* without the parentheses around all of it: what follows an `if` or a `=` needs none."""
+    return text[1:-1] if text.startswith("(") and _closed(text) else text
+
+
 def _closed(text: str) -> bool:
     """Is *text* one word, or one pair of parentheses?"""
     if not text.startswith("("):

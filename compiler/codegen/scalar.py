@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from caplex.compiler.codegen.expressions import PLACES, NotFusable
-from caplex.compiler.codegen.numbers import Num, align, product
+from caplex.compiler.codegen.numbers import Num, align, bare, product
 from caplex.compiler.codegen.tables import STEP, Tables
 from caplex.compiler.graph.families import Family, families
 from caplex.compiler.graph.ir import RuleNode
@@ -91,7 +91,7 @@ class Fused(Tables):
         self._start(rules)
         self._say("mask = 0")
         for rule in self._single(rules):
-            self._say(f"if {self._condition(rule)}: mask |= {self._bit(rule.position)}  # {rule.id}")
+            self._say(f"if {bare(self._condition(rule))}: mask |= {self._bit(rule.position)}  # {rule.id}")
         for family in self._families:
             if family.template.reads_size:
                 self._alike(family, "mask |= 1 << p")
@@ -126,7 +126,7 @@ class Fused(Tables):
                 self._say(f"if mask and n <= c: mask &= ~{self._bits(closing)}")
             if phase < phases and self._marked:
                 self._say(f"if mask: return (0, mask, 0) if mask & {self._bits(hard)} else None" if hard else "if mask: return None")
-        self._permit(rules, hard, closing)
+        self._permit(rules, hard, closing, halves=not phases)
         return "\n".join(self.lines) + "\n"
 
     def _ends(self, rules: list[RuleNode]) -> set[int]:
@@ -160,7 +160,7 @@ class Fused(Tables):
                 self._say(f"if not ({condition}): break" if " and " in condition else f"if not {condition}: break")
                 self._say(then)
             else:
-                self._say(f"if {condition}: {then}" if condition != "True" else then)
+                self._say(f"if {bare(condition)}: {then}" if condition != "True" else then)
 
         assert family.template.broken is not None
         self._rows(family, (family.template.broken,), tell, ordered=family.sorted)
@@ -190,7 +190,7 @@ class Fused(Tables):
         for trip in rule.trips:
             if trip.condition is not None and trip.confirm is not None:
                 self._say(f"if {self._bool(trip.condition)}: return None  # {rule.id} waits for confirmation")
-        condition = self._condition(rule)
+        condition = bare(self._condition(rule))
         if self._guard(rule) and self._never_broken(rule):
             return
         if rule.reserve is not None:
@@ -243,9 +243,10 @@ class Fused(Tables):
 
     # ── what may go ahead ────────────────────────────────────────────────────────────────────────────
 
-    def _permit(self, rules: list[RuleNode], hard: int, closing: int) -> None:
+    def _permit(self, rules: list[RuleNode], hard: int, closing: int, *, halves: bool) -> None:
+        """*halves*: may the size still be one that cannot be traded as it is?"""
         policy = self.graph.policy
-        self._say("if not mask and whole: return (n, 0, 0)")
+        self._say("if not mask and whole: return (n, 0, 0)" if halves else "if not mask: return (n, 0, 0)")
         if policy.rounding_never or policy.modify_never:
             self._say("return None")
             return

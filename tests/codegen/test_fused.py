@@ -101,3 +101,13 @@ def test_sides_are_compared_without_their_common_factor(left: str, right: str, w
         names = {"x": x, "y": y, "z": z}
         before, after = (eval(f"({a}) - ({b})", {}, names) for a, b in ((left, right), wanted))
         assert (before > 0, before == 0) == (after > 0, after == 0)
+
+
+def test_the_generated_code_says_what_its_names_stand_for_and_has_no_parentheses_around_a_line() -> None:
+    text = fused(policy())
+    names = dict(line[2:].split(" = ", 1) for line in text.splitlines() if line.startswith("# s"))
+    assert sorted(names.values()) == ["signals.first", "signals.second"]
+    first = next(name for name, told in names.items() if told == "signals.first")
+    assert f"if {first} > 1: " in text
+    assert "if n > 5000000000: mask |= 1  # EXP-010" in text
+    assert "= (" not in text.replace("= (0", "")

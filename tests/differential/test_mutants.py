@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant("fused: snap rounds up", operators, "snap", "x -= x % lot", "x += -x % lot", True),
     Mutant("fused: snap ignores minimums", operators, "snap", "x <= c or x >= least", "True", True),
     Mutant("fused: the venue's maximum ignored", operators, "snap", "if x > most", "if False", True),
-    Mutant("fused: least notional ignored", bind.Bound, "_prelude", "grid.least_notional is not None", "False"),
+    Mutant("fused: least notional ignored", bind.Bound, "least", "grid.least_notional is not None", "False"),
     # the words of the traced form
     *(
         Mutant(f"traced: {new} for {old}", traced.BINARY, old, "", traced.BINARY[new], True)

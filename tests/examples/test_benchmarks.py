@@ -21,6 +21,7 @@ def load(name: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     before = list(sys.path)
+    sys.path.insert(0, str(BENCHMARKS))  # scripts beside
     try:
         spec.loader.exec_module(module)
     finally:
@@ -43,6 +44,15 @@ def test_a_wrong_answer_ends_the_run() -> None:
         decide.check(caplex.loads(looser), documents)
 
 
+def test_every_size_of_a_specialised_policy_equals_the_exact_oracle() -> None:
+    decide = load("decide")
+    documents = [decide.document(intent, state) for intent, state in decide.baseline.documents()]
+    assert decide.check_sizes(caplex.load(BENCHMARKS / "desk18.cap"), documents[:30]) == 240
+    tighter = (BENCHMARKS / "desk18.cap").read_text(encoding="utf-8").replace("max_position : ratio = 10%", "max_position : ratio = 9.9999%")
+    with pytest.raises(SystemExit, match="is not"):
+        decide.check_sizes(caplex.loads(tighter), documents[:30])
+
+
 def test_the_table_tells_whether_the_budgets_hold() -> None:
     decide = load("decide")
     spent = {"hand_float": [700.0, 710.0, 720.0], "hand_decimal": [1600.0] * 3, "decide(Facts)": [1000.0, 1100.0, 1200.0], "decide(dict)": [9e5] * 3}
@@ -51,6 +61,10 @@ def test_the_table_tells_whether_the_budgets_hold() -> None:
     told = decide.show(result)
     assert "1.7 held" in told
     assert "0.75 held" in told
+    sized = {name: [500.0] * 3 for name in ("specialised", "hand_float, at any size", "hand_decimal, at any size")}
+    made = {"specialising, eight sizes": [4000.0 + 30_000.0] * 3}
+    assert "1.0 held" in decide.show(decide.report(spent | sized))
+    assert [round(each.median, 2) for each in decide.costs(spent | sized | made)] == [27.27, 50.0]
     spent["decide(Facts)"] = [2000.0] * 3
     assert "1.7 BROKEN" in decide.show(decide.report(spent))
 
