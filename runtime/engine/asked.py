@@ -1,0 +1,115 @@
+"""A frame of intents as a rehearsal reads it: ids, times and sizes of the rows, and of which kind each of them is."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from caplex.runtime.canonical import plain
+from caplex.runtime.columns.asking import again, grains
+from caplex.runtime.columns.roles import groups
+from caplex.runtime.columns.vectors import NotInColumns
+from caplex.runtime.engine.heard import INTENT_ID
+from caplex.runtime.reading import Unreadable, number
+
+if TYPE_CHECKING:
+    from caplex.runtime.columns.cells import Column
+    from caplex.runtime.columns.places import Sheet
+    from caplex.runtime.engine.machine import Machine
+
+_VARYING: Final = frozenset({"id", "quantity", "limit_price"})
+
+
+class NotInOnePass(Exception):
+    """The frame is decided row by row; the message is a clause that says why."""
+
+
+class Asked:
+    """The rows of *sheet*. Raises NotInOnePass.
+
+    Attributes:
+        now, sizes, limits: Of each row; sizes and limits in grains of 1e-8, limits None where there is no such column.
+        kind: Of each row, a number for what it says besides; *kinds* is how many there are. *route* is the same, and *kinds* itself
+            for the rows that are not plain.
+        plain: Of each row, may it go in the pass? Not so with a size that is none, and where an id comes twice.
+    """
+
+    def __init__(self, machine: Machine, sheet: Sheet) -> None:
+        self.sheet = sheet
+        try:
+            self._read(machine)
+        except NotInColumns as reason:
+            raise NotInOnePass(str(reason)) from None
+
+    def _read(self, machine: Machine) -> None:
+        sheet = self.sheet
+        for place, column in sheet.columns:
+            if place.section not in ("now", "intent"):
+                raise NotInOnePass(f"`{column.name}` is told before each row")
+        fields = machine.policy.plan.schema.sections["intent"].fields
+        times = self._column("now", "now").data
+        self.now: list[int] = times.tolist()
+        odd = self._repeated(machine, self._column("intent", "id"), times)
+        sizes, bad = grains(self._column("intent", "quantity"), fields["quantity"])
+        odd = odd | bad
+        sizes[odd] = 0
+        self.sizes: list[int] = sizes.tolist()
+        self.limits: list[int] | None = None
+        priced = sheet.column("intent", "limit_price")
+        if priced is not None:
+            limits, bad = grains(priced, fields["limit_price"])
+            if priced.nulls is not None:
+                bad = bad & ~priced.nulls
+            odd, self.limits = odd | bad, limits.tolist()
+        self.plain = ~odd
+        codes, self.kinds = self._groups()
+        self.kind: list[int] = codes.tolist()
+        self.route = self.kind
+        if odd.any():
+            codes = codes.copy()
+            codes[odd] = self.kinds
+            self.route = codes.tolist()
+
+    def id(self, row: int) -> str:
+        return str(self._column("intent", "id").cell(row))
+
+    def limit(self, row: int) -> int:
+        """In grains; 0 for none."""
+        return self.limits[row] if self.limits is not None else 0
+
+    def _column(self, section: str, field: str) -> Column:
+        column = self.sheet.column(section, field)
+        if column is None:
+            raise NotInOnePass(f"there is no column `{section}.{field}`")
+        return column
+
+    def _repeated(self, machine: Machine, column: Column, times: Any) -> Any:
+        """Rows whose id comes twice, or was answered before. What the machine has to say of them must not have been forgotten."""
+        state, keep = machine.state, machine.policy.plan.header.idempotency_keep_ns
+        archived = state.archive is not None
+        found = again(column, INTENT_ID.pattern, list(state.seen), (lambda name: state.answered(name) is not None) if archived else None)
+        if keep is not None and found.any():
+            oldest = next(iter(state.seen.values())).kept_ns if state.seen else int(times[0])
+            if archived or int(times[-1]) - keep > min(oldest, int(times[0])):
+                raise NotInOnePass("an id comes twice, and ids are forgotten meanwhile")
+        return found
+
+    def _groups(self) -> tuple[Any, int]:
+        keys = [column.codes() for place, column in self.sheet.columns if place.section == "intent" and place.field not in _VARYING]
+        for name in ("quantity", "limit_price"):
+            column = self.sheet.column("intent", name)
+            if column is not None and column.nulls is not None:
+                keys.append((column.nulls.astype("int64"), 2))
+        codes, firsts = groups(keys, self.sheet.rows)
+        return codes, len(firsts)
+
+
+def intent_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of a row, numbers as texts, which is how an engine keeps them: so it may go by the fast lane."""
+    event = {"type": "intent", "at": document["now"], **document["intent"]}
+    for name, value in event.items():
+        if not isinstance(value, str | bool) and value is not None:
+            try:
+                event[name] = plain(number(value))
+            except Unreadable:
+                continue  # the machine says what is wrong with it
+    return event
