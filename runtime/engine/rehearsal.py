@@ -105,7 +105,8 @@ class Pass:
         counted, first = "order_events" in self.plan.keep_ns, known.told
         if not counted or keep is not None:  # what has lapsed, and no window reaches, has left nothing but a name
             first = bisect_left(self.now, now - max(keep or 0, self.machine.ttl_ns), known.told, row)
-        for number in {self.kind[each] for each in range(known.told, first) if self.spent[each]}:
+        gone = range(known.told, first) if self.machine.desk.switches else ()  # a switch may be for each strategy that has traded
+        for number in {self.kind[each] for each in gone if self.spent[each]}:
             met = known.kinds[number]
             if met.data.get("strategy"):
                 state.traders.setdefault(met.account, set()).add(met.data["strategy"])
