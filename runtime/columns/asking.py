@@ -9,32 +9,42 @@ import numpy as np
 from caplex.runtime.columns.cells import Column
 from caplex.runtime.columns.reading import all_match, among
 from caplex.runtime.columns.vectors import MOST, NotInColumns
-from caplex.runtime.schema import FieldSpec
+from caplex.runtime.schema import FieldSpec, Kind
 
 PLACES: Final = 8
 """Decimals of a grain."""
+_TIMES: Final = frozenset({Kind.DURATION, Kind.TIME, Kind.DATE, Kind.INSTANT})
 
 
-def grains(column: Column, spec: FieldSpec) -> tuple[Any, Any]:
-    """Numbers of all rows in grains, and the rows whose number the machine has to look at. Raises NotInColumns."""
+def varies(column: Column, spec: FieldSpec | None) -> bool:
+    """May the column stand as numbers, one for each row?"""
+    return column.kind in ("float", "whole") and column.nulls is None and spec is not None and spec.type.numeric and spec.type.kind not in _TIMES
+
+
+def scaled(column: Column, spec: FieldSpec, places: int, *, positive: bool = False) -> tuple[Any, Any]:
+    """Numbers of all rows with so many decimals, and the rows whose number the machine has to look at. Raises NotInColumns."""
     if column.kind not in ("float", "whole"):
         raise NotInColumns(f"`{column.name}` holds no numbers")
     found = column.numbers(slice(None))
     bad = np.zeros(len(column.data), np.bool_) if found.bad is None else found.bad.copy()
     values = found.v
-    if found.scale > PLACES:
-        values, rest = np.divmod(values, 10 ** (found.scale - PLACES))
+    if found.scale > places:
+        values, rest = np.divmod(values, 10 ** (found.scale - places))
         bad |= rest != 0
     else:
-        unit = 10 ** (PLACES - found.scale)
+        unit = 10 ** (places - found.scale)
         bad |= np.abs(values) > MOST // 8 // unit
         values = np.where(bad, 0, values) * unit
-    bad |= values <= 0
+    if positive:
+        bad |= values <= 0
+    if spec.type.kind is Kind.COUNT:
+        bad |= values % 10**places != 0
     for bound, outside in ((spec.above, np.less_equal), (spec.low, np.less), (spec.high, np.greater)):
         if bound is not None:
-            if (bound * 10**PLACES).denominator != 1 or abs(bound * 10**PLACES) > MOST:
-                raise NotInColumns(f"`{column.name}` has a range that is finer than a grain")
-            bad |= outside(values, int(bound * 10**PLACES))
+            edge = bound * 10**places
+            if edge.denominator != 1 or abs(edge) > MOST:
+                raise NotInColumns(f"`{column.name}` has a range that is finer than its numbers")
+            bad |= outside(values, int(edge))
     return np.where(bad, 0, values), bad
 
 

@@ -1,12 +1,12 @@
 """A frame of intents as a rehearsal reads it: ids, times and sizes of the rows, and of which kind each of them is."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.canonical import plain
-from caplex.runtime.columns.asking import again, grains
-from caplex.runtime.columns.roles import groups
+from caplex.runtime.columns.asking import PLACES, again, scaled, varies
+from caplex.runtime.columns.roles import STRUCTURE, groups
 from caplex.runtime.columns.vectors import NotInColumns
 from caplex.runtime.engine.heard import INTENT_ID
 from caplex.runtime.reading import Unreadable, number
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from caplex.runtime.columns.cells import Column
     from caplex.runtime.columns.places import Sheet
     from caplex.runtime.engine.machine import Machine
+    from caplex.runtime.plan import Plan
+    from caplex.runtime.schema import FieldSpec
 
 _VARYING: Final = frozenset({"id", "quantity", "limit_price"})
 
@@ -28,6 +30,7 @@ class Asked:
 
     Attributes:
         now, sizes, limits: Of each row; sizes and limits in grains of 1e-8, limits None where there is no such column.
+        more: Other numbers that differ from row to row, by field, with as many decimals as the policy reads.
         kind: Of each row, a number for what it says besides; *kinds* is how many there are. *route* is the same, and *kinds* itself
             for the rows that are not plain.
         plain: Of each row, may it go in the pass? Not so with a size that is none, and where an id comes twice.
@@ -49,20 +52,25 @@ class Asked:
         times = self._column("now", "now").data
         self.now: list[int] = times.tolist()
         odd = self._repeated(machine, self._column("intent", "id"), times)
-        sizes, bad = grains(self._column("intent", "quantity"), fields["quantity"])
+        sizes, bad = scaled(self._column("intent", "quantity"), fields["quantity"], PLACES, positive=True)
         odd = odd | bad
         sizes[odd] = 0
         self.sizes: list[int] = sizes.tolist()
         self.limits: list[int] | None = None
         priced = sheet.column("intent", "limit_price")
         if priced is not None:
-            limits, bad = grains(priced, fields["limit_price"])
+            limits, bad = scaled(priced, fields["limit_price"], PLACES, positive=True)
             if priced.nulls is not None:
                 bad = bad & ~priced.nulls
             odd, self.limits = odd | bad, limits.tolist()
-        self.plain = ~odd
-        codes, self.kinds = self._groups()
+        self.more: dict[str, list[int]] = {}
+        varying = self._varying(machine.policy.plan)
+        for column, spec, scale in varying:
+            values, bad = scaled(column, spec, scale)
+            odd, self.more[spec.name] = odd | bad, values.tolist()
+        codes, self.kinds = self._groups(_VARYING | self.more.keys())
         self.kind: list[int] = codes.tolist()
+        self.plain = ~odd
         self.route = self.kind
         if odd.any():
             codes = codes.copy()
@@ -75,6 +83,10 @@ class Asked:
     def limit(self, row: int) -> int:
         """In grains; 0 for none."""
         return self.limits[row] if self.limits is not None else 0
+
+    def others(self, row: int) -> tuple[int, ...]:
+        """Of `more`."""
+        return tuple(values[row] for values in self.more.values())
 
     def _column(self, section: str, field: str) -> Column:
         column = self.sheet.column(section, field)
@@ -93,8 +105,25 @@ class Asked:
                 raise NotInOnePass("an id comes twice, and ids are forgotten meanwhile")
         return found
 
-    def _groups(self) -> tuple[Any, int]:
-        keys = [column.codes() for place, column in self.sheet.columns if place.section == "intent" and place.field not in _VARYING]
+    def _varying(self, plan: Plan) -> list[tuple[Column, FieldSpec, int]]:
+        """Columns of numbers that the policy reads as nothing but numbers, or not at all; with how many decimals."""
+        fields, found = plan.schema.sections["intent"].fields, []
+        scopes = {slot for setting in plan.settings.values() for override in setting.overrides for _, slot in override.scopes}
+        others = scopes | {spec.key_slot for spec in plan.slots}
+        for place, column in self.sheet.columns:
+            spec = fields.get(place.field) if place.section == "intent" else None
+            if spec is None or place.field in _VARYING or place.field in STRUCTURE or not varies(column, spec):
+                continue
+            slots = [number for number, slot in enumerate(plan.slots) if slot.kind == "field" and slot.section == "intent" and slot.name == place.field]
+            column.prepare()
+            scales = {plan.slots[number].scale for number in slots} or {column.scale}
+            scale = scales.pop() if len(scales) == 1 else None
+            if scale is not None and not others.intersection(slots):
+                found.append((column, spec, scale))
+        return found
+
+    def _groups(self, varying: Set[str]) -> tuple[Any, int]:
+        keys = [column.codes() for place, column in self.sheet.columns if place.section == "intent" and place.field not in varying]
         for name in ("quantity", "limit_price"):
             column = self.sheet.column("intent", name)
             if column is not None and column.nulls is not None:

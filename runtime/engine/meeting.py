@@ -18,11 +18,12 @@ from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.lane import Kinds, Lane, _holds, grains_of
 from caplex.runtime.engine.plainly import GRAIN, Odd
-from caplex.runtime.engine.prepared import Moment, Prepared, Size, exact, order_value
+from caplex.runtime.engine.prepared import Moment, Prepared, Size, _Settled, exact, order_value
 from caplex.runtime.engine.rings import Counted, Key, Ring, approved, ring_of
 from caplex.runtime.engine.strides import ODD, Give, Shape, Step, Take, Writer, compiled, has_totals, places
 from caplex.runtime.errors import EventError
 from caplex.runtime.operators import Unusable
+from caplex.runtime.reading import read
 from caplex.runtime.values import floor_to
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Known:
         self.totals = has_totals(self.plan)
         self.closed = sum(1 << number for number, rule in enumerate(self.plan.rules)
                           if rule.kind == "switch" or rule.effect == "hold" or rule.overridable is not None)
+        self._varying = {number for number, spec in enumerate(self.plan.slots) if spec.kind == "field" and spec.section == "intent" and spec.name in asked.more}
         self._makers: dict[Shape, tuple[Any, list[str]]] = {}
         self.begin(0)
 
@@ -147,12 +149,23 @@ class Known:
         self.lane._fill(found, moment)
         if moment.part.own is not None and (moment.part.own[3] or moment.part.own[4]):
             return False
+        if not self._reads_alike(row, event.data):
+            return False
         if "order_events" in dict(found.counts) or self.lane._may_trip(found, moment):
             return False
         met.account, met.symbol, met.buy, met.data = account, found.symbol, found.buy, event.data
         met.room = self._room(found, moment)
         met.end = self._end(found, moment, now)
         self._write(row, met, found, moment)
+        return True
+
+    def _reads_alike(self, row: int, data: Mapping[str, Any]) -> bool:
+        """Are other numbers of the row what the policy reads of the intent?"""
+        fields, more = self.plan.schema.sections["intent"].fields, self.asked.more
+        for spec in self.plan.slots:
+            if spec.kind == "field" and spec.section == "intent" and spec.name in more:
+                if exact(read(fields[spec.name], data.get(spec.name), ""), spec.scale) != more[spec.name][row]:
+                    return False
         return True
 
     def _room(self, found: Prepared, moment: Moment) -> Room:
@@ -186,7 +199,7 @@ class Known:
         static = tuple(each for each in self.over_orders if met.counted[each].key is not None and plan.windows[each].function != "sum")
         moving = [each for each in self.over_orders if each not in static]
         shape = Shape(found.buy, found.action == "close", limited, found.most is not None, bool(found.least), found.least_notional is not None,
-                      static, bool(moving))
+                      static, bool(moving), tuple(self.asked.more))
         if shape not in self._makers:
             writer = Writer(plan, shape)
             self._makers[shape] = compiled(writer.source()), list(writer.names)
@@ -240,7 +253,8 @@ class Known:
 
     def _window(self, row: int, met: Met, found: Prepared, number: int) -> tuple[Ring, int | None]:
         """The ring of what the kind asks for, and how long it is. Raises Odd."""
-        kept, slots = self.plan.windows[number], found.bound.slots
+        kept = self.plan.windows[number]
+        slots: Any = _Settled(found.bound.slots, {*found.settled} - self._varying)
         wanted = tuple(equals(slots, ZERO) for _, equals in kept.keys)
         length = kept.window(slots, ZERO) if kept.window is not None and not kept.today else None
         window = int(length) if isinstance(length, Fraction) else None
@@ -268,7 +282,7 @@ class Known:
                     ring.append(self.asked.now[each]) if isinstance(ring, deque) else ring.add(self.asked.now[each], amount)
 
 
-def _odd(now: int, size: int, limit: int) -> Any:
+def _odd(now: int, size: int, limit: int, more: tuple[int, ...]) -> Any:
     """The step of a kind that is not met."""
     return ODD
 

@@ -153,8 +153,9 @@ class Pass:
         """Answer every row, in order."""
         now, spent, asked, known, kind, ttl = self.now, self.spent, self.asked, self.known, self.kind, self.machine.ttl_ns
         rules, limits = [self.nobody] * len(now), asked.limits if asked.limits is not None else repeat(0)
+        mores = zip(*asked.more.values(), strict=True) if asked.more else repeat(())
         oldest, due, until, steps, gives = 0, NEVER if not now else now[0] + ttl, self.until, known.steps, known.gives
-        for row, at, which, size, limit in zip(range(len(now)), now, asked.route, asked.sizes, limits, strict=False):
+        for row, at, which, size, limit, more in zip(range(len(now)), now, asked.route, asked.sizes, limits, mores, strict=False):
             while due <= at:
                 if spent[oldest]:
                     gives[kind[oldest]](spent[oldest])  # type: ignore[misc]
@@ -164,7 +165,7 @@ class Pass:
                 oldest = self._elapse(row, oldest)
                 due, until, steps, gives = now[oldest] + ttl, self.until, known.steps, known.gives
             try:
-                found = steps[which](at, size, limit)
+                found = steps[which](at, size, limit, more)
             except (Odd, Unusable):
                 found = ODD
             if found is None:
@@ -185,7 +186,7 @@ class Pass:
         if known.takes[number] is None and known.meet(row):
             self.until = min(self.until, known.kinds[number].end + 1)
             try:
-                found = known.steps[number](now, self.spent[row], self.asked.limit(row))
+                found = known.steps[number](now, self.spent[row], self.asked.limit(row), self.asked.others(row))
             except (Odd, Unusable):
                 found = ODD
             if found is not ODD:

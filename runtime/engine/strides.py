@@ -23,8 +23,8 @@ GROSS, NET_UP, NET_DOWN, COMMITTED = range(4)
 _OF_TOTALS: Final = frozenset({"others_gross", "others_net", "committed_count"})
 _PLACES: Final = 8
 _FIRST: Final = 7
-Step = Callable[[int, int, int], Any]
-"""Time, size, limit price (0 for none). None: it went ahead, and room and windows know. ODD, or the number of the rule and the quantity."""
+Step = Callable[[int, int, int, tuple[int, ...]], Any]
+"""Time, size, limit price (0 for none), other numbers. None: it went ahead, and room and windows know. ODD, or the number of the rule and the quantity."""
 Take = Callable[[int, int], None]
 """An approval at a time, of a size."""
 Give = Callable[[int], None]
@@ -39,6 +39,7 @@ class Shape:
         most, least: Is there a largest size, and a least one? *worth*: It depends on the limit price.
         static: Windows over orders whose events are counted by the same key in all approvals of the kind, and by number alone.
         moving: Are there others?
+        more: Fields of the intent whose numbers differ from row to row.
     """
 
     buy: bool
@@ -49,6 +50,7 @@ class Shape:
     worth: bool
     static: tuple[int, ...]
     moving: bool
+    more: tuple[str, ...] = ()
 
 
 def places(plan: Plan) -> list[tuple[int, int, Any]]:
@@ -77,7 +79,8 @@ class Writer:
         for place, number, _ in places(self.plan):
             self._args.append(self._place(place, number))
         shape, side = self.shape, "room[0]" if self.shape.buy else "room[1]"
-        step = [f"side = {side}", "closable = -side if side < 0 else 0" if shape.buy else "closable = side if side > 0 else 0",
+        unpacked = ", ".join(f"more{number}" for number in range(len(shape.more)))
+        step = [*([f"{unpacked}, = more"] if unpacked else []), f"side = {side}", "closable = -side if side < 0 else 0" if shape.buy else "closable = side if side > 0 else 0",
                 "leg = closable if closable < size else size"]
         if shape.closes:
             step.append("if size > closable: return ODD")
@@ -98,7 +101,7 @@ class Writer:
         give = ["room[0] -= size" if shape.buy else "room[1] += size"]
         if self.totals:
             give += ["totals[1] -= size * value" if shape.buy else "totals[2] += size * value", *_AGAIN]
-        return "\n".join([f"def make({', '.join(bound)}):", "    def step(now, size, limit):", *_in(_in(step)), "    def take(now, size):", *_in(_in(take)),
+        return "\n".join([f"def make({', '.join(bound)}):", "    def step(now, size, limit, more):", *_in(_in(step)), "    def take(now, size):", *_in(_in(take)),
                           "    def give(size):", *_in(_in(give)), "    return step, take, give", ""])
 
     def _taken(self, size: str) -> list[str]:
@@ -118,6 +121,8 @@ class Writer:
                 return self._shifted("size", _PLACES, spec.scale)
             case "field" if spec.section == "intent" and spec.name == "limit_price" and shape.limited:
                 return self._shifted("limit", _PLACES, spec.scale)
+            case "field" if spec.section == "intent" and spec.name in shape.more:
+                return f"more{shape.more.index(spec.name)}"
             case "fold" if number in self.plan.windows and number not in self.plan.by_symbol:
                 return self._window(place, number, spec.scale)
             case "book":

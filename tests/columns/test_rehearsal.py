@@ -28,6 +28,8 @@ RULES = (
     'limit EXEC-033 "Large" {{ count(o for o in order_events in last {span}s where (o.quantity else 0 units) > 4 units) at most {few} else deny }}',
     'limit EXEC-034 "Odd" {{ sum(2 * (o.quantity else 0 units) for o in order_events in last {span}s where (o.strategy else "s") == "s") at most {sum} units else deny }}',
     'rule EXP-015 "Large" {{ hold when intent.quantity > 15 units for approval by role "risk" within 5min }}',
+    'input intent {{ confidence : ratio? }}\nlimit EXEC-040 "Sure" {{ (intent.confidence else 100%) at least 60% else deny }}\n'
+    'limit EXP-095 "Scaled" {{ abs(after.position.notional) at most {book} USD * (intent.confidence else 100%) else reduce }}',
     'limit EXP-010 "Position" {{ abs(after.position.notional) at most {money} USD else reduce }}',
     'limit EXP-020 "Book" {{ after.portfolio.gross at most {book} USD else deny }}',
     'limit EXP-025 "Net" {{ abs(after.portfolio.net) at most {money} USD else reduce }}',
@@ -56,7 +58,7 @@ def drawn_policy(rng):
     return caplex.loads(header.replace("lot 1", rng.choice(("lot 1", "lot 0.5"))) + "\n".join(rules))
 
 
-def drawn_frame(rng, start, rows, odd):
+def drawn_frame(rng, start, rows, odd, policy):
     """Intents at the edges of windows; some of them not plain: an id twice, a size that is none, a close of too much, a day that begins."""
     now, times = start, []
     for _ in range(rows):
@@ -73,6 +75,8 @@ def drawn_frame(rng, start, rows, odd):
         "intent.quantity": [rng.choice((1.0, 2.0, 5.0, 12.0, 2.5, 40.0, 0.25, float("nan") if rng.random() < odd else 3.0)) for _ in range(rows)]}
     if rng.random() < 0.4:
         columns["intent.limit_price"] = pd.array([rng.choice((None, 9.5, 10.5, 11)) for _ in range(rows)], dtype="Float64")
+    if policy.plan.schema.field("intent", "confidence") is not None and rng.random() < 0.9:
+        columns["intent.confidence"] = [rng.choice((round(rng.random(), 3), 0.6, 1.0, 1.5 if rng.random() < odd else 0.75)) for _ in range(rows)]
     return pd.DataFrame(columns)
 
 
@@ -96,7 +100,7 @@ def compared(seed, odd, rows=60):
     rng = Random(seed)
     policy = drawn_policy(rng)
     engine = engine_of(policy, seed)
-    frame = drawn_frame(rng, engine._machine.state.now_ns + SECOND, rows, odd)
+    frame = drawn_frame(rng, engine._machine.state.now_ns + SECOND, rows, odd, policy)
     before = engine.digest
     answered, report = rehearse(engine, frame)
     assert engine.digest == before
@@ -109,7 +113,7 @@ def compared(seed, odd, rows=60):
 @pytest.mark.parametrize("odd", [0, 0.03])
 def test_every_row_is_answered_as_if_it_were_submitted(odd):
     wrong, verdicts, whys, rows, late = [], Counter(), Counter(), 0, 0
-    for seed in range(14):
+    for seed in range(12, 26):
         differing, found, report = compared(seed, odd)
         wrong += differing
         verdicts.update(verdict for verdict, *_ in found)
@@ -173,6 +177,18 @@ def test_nearly_all_rows_go_in_the_pass():
     assert (report.why, report.groups) == ("", 4)
     assert report.fell_back <= 2
     assert answers(answered) == answers(engine.decide_frame(frame))
+
+
+@pytest.mark.parametrize("rules", [DESK, DESK + 'limit EXEC-040 "Sure" { (intent.confidence else 100%) at least 60% else deny }'])
+def test_a_number_of_the_intent_makes_no_kinds(rules):
+    """Whether the policy reads it or not; one that is none is for the machine."""
+    engine = desk(rules=rules)
+    frame = plain_frame(engine, 60, **{"intent.confidence": [round(0.4 + row / 100, 3) for row in range(60)], "intent.side": "buy"})
+    frame.loc[50, "intent.confidence"] = float("nan")
+    answered, report = rehearse(engine, frame)
+    assert (report.why, report.groups, list(answered.index[answered["fell_back"]])) == ("", 2, [50])
+    assert answers(answered) == answers(engine.decide_frame(frame))
+    assert ("EXEC-040" in set(answered["decided_by"])) == (rules != DESK)
 
 
 def test_an_id_that_comes_twice_and_a_size_that_is_none_are_for_the_machine():
