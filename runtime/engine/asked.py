@@ -1,7 +1,7 @@
 """A frame of intents as a rehearsal reads it: ids, times and sizes of the rows, and of which kind each of them is."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.canonical import plain
@@ -13,11 +13,15 @@ from caplex.runtime.reading import Unreadable, number
 
 if TYPE_CHECKING:
     from caplex.runtime.columns.cells import Column
-    from caplex.runtime.columns.places import Sheet
+    from caplex.runtime.columns.places import Place, Sheet
     from caplex.runtime.engine.machine import Machine
     from caplex.runtime.plan import Plan
     from caplex.runtime.schema import FieldSpec
 
+TOLD: Final = {"market": "quote", "account": "account"}
+"""Sections whose columns are events before each intent."""
+PRICE: Final = "market.price"
+_OF_THE_BOOK: Final = frozenset({"others_gross", "others_net", "committed_count", "held_gross", "held_net", "held_count"})
 _VARYING: Final = frozenset({"id", "quantity", "limit_price"})
 
 
@@ -46,7 +50,7 @@ class Asked:
     def _read(self, machine: Machine) -> None:
         sheet = self.sheet
         for place, column in sheet.columns:
-            if place.section not in ("now", "intent"):
+            if place.section not in ("now", "intent") and not self._is_price(machine, place, column):
                 raise NotInOnePass(f"`{column.name}` is told before each row")
         fields = machine.policy.plan.schema.sections["intent"].fields
         times = self._column("now", "now").data
@@ -64,10 +68,13 @@ class Asked:
                 bad = bad & ~priced.nulls
             odd, self.limits = odd | bad, limits.tolist()
         self.more: dict[str, list[int]] = {}
-        varying = self._varying(machine.policy.plan)
-        for column, spec, scale in varying:
+        for column, spec, scale in self._varying(machine.policy.plan):
             values, bad = scaled(column, spec, scale)
             odd, self.more[spec.name] = odd | bad, values.tolist()
+        prices = sheet.column("market", "price")
+        if prices is not None:
+            values, bad = scaled(prices, machine.policy.plan.schema.sections["market"].fields["price"], PLACES, positive=True)
+            odd, self.more[PRICE] = odd | bad, values.tolist()
         codes, self.kinds = self._groups(_VARYING | self.more.keys())
         self.kind: list[int] = codes.tolist()
         self.plain = ~odd
@@ -104,6 +111,16 @@ class Asked:
             if archived or int(times[-1]) - keep > min(oldest, int(times[0])):
                 raise NotInOnePass("an id comes twice, and ids are forgotten meanwhile")
         return found
+
+    @staticmethod
+    def _is_price(machine: Machine, place: Place, column: Column) -> bool:
+        """Is it the price of the row's symbol, which moves nothing but what the row itself is worth?"""
+        plan = machine.policy.plan
+        if (place.section, place.field) != ("market", "price") or not varies(column, plan.schema.field("market", "price")):
+            return False
+        if plan.by_symbol or any(spec.kind == "book" and spec.name in _OF_THE_BOOK for spec in plan.slots):
+            return False
+        return not any("market" in rule.trip_reads for rule in machine.desk.switches.values())
 
     def _varying(self, plan: Plan) -> list[tuple[Column, FieldSpec, int]]:
         """Columns of numbers that the policy reads as nothing but numbers, or not at all; with how many decimals."""
@@ -142,3 +159,15 @@ def intent_of(document: Mapping[str, Any]) -> dict[str, Any]:
             except Unreadable:
                 continue  # the machine says what is wrong with it
     return event
+
+
+def events_of(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What this row says of prices and accounts."""
+    intent = document["intent"]
+    account = intent.get("account")
+    named = {"account": account} if account is not None else {}
+    rows = [("market", {"symbol": key, **row}) for key, row in (document.get("market") or {}).items()]
+    if document.get("account"):
+        rows.append(("account", {**named, **document["account"]}))
+    for section, row in rows:
+        yield {"type": TOLD[section], "at": document["now"], **{name: value for name, value in row.items() if value is not None}}

@@ -5,7 +5,7 @@ other engine. A frame that is only asked about goes over a copy of the state, in
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from caplex.runtime.clock import exact_instant
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from caplex.runtime.engine.engine import Engine
     from caplex.runtime.engine.machine import Machine
 
-_TOLD = {"market": "quote", "account": "account"}
-"""Sections whose columns are events before each intent."""
 PLACES = 8
 
 
@@ -27,7 +25,7 @@ def decide_frame(engine: Engine, frame: Any, progress: Callable[[int], None] | N
     """See `Engine.decide_frame`."""
     from caplex.runtime.columns.deciding import blank, enter, sheet_of
     from caplex.runtime.columns.writing import written
-    from caplex.runtime.engine.asked import intent_of
+    from caplex.runtime.engine.asked import events_of, intent_of
 
     given, sheet = sheet_of(engine.policy, frame, None)
     _usable(sheet)
@@ -37,7 +35,7 @@ def decide_frame(engine: Engine, frame: Any, progress: Callable[[int], None] | N
     for row in range(sheet.rows):
         document = sheet.document(row)
         try:
-            for event in _events(document):
+            for event in events_of(document):
                 engine.apply(event)
             enter(engine.submit(intent_of(document)), row, result)
         except EventError as error:
@@ -51,7 +49,7 @@ def rehearse(engine: Engine, frame: Any) -> tuple[Any, Report]:
     """What `decide_frame` would answer, the engine staying as it is; and how that came about."""
     from caplex.runtime.columns.deciding import Report, blank, enter, sheet_of
     from caplex.runtime.columns.writing import written
-    from caplex.runtime.engine.asked import NotInOnePass, intent_of
+    from caplex.runtime.engine.asked import NotInOnePass, events_of, intent_of
     from caplex.runtime.engine.rehearsal import Pass, twin_of
 
     given, sheet = sheet_of(engine.policy, frame, None)
@@ -62,7 +60,7 @@ def rehearse(engine: Engine, frame: Any) -> tuple[Any, Report]:
     def step(machine: Machine, row: int) -> Decision:
         document = sheet.document(row)
         try:
-            for event in _events(document):
+            for event in events_of(document):
                 machine.step(machine.read(event))
             decision = machine.step(machine.read(intent_of(document))).decision
         except EventError as error:
@@ -92,8 +90,10 @@ def _refuse(message: str, cause: Exception | None = None) -> NoReturn:
 
 def _usable(sheet: Sheet) -> None:
     """What an engine needs of every row: an id, a time that does not go back, and nothing that it keeps itself."""
+    from caplex.runtime.engine.asked import TOLD
+
     for place, column in sheet.columns:
-        if place.section not in ("now", "intent", *_TOLD):
+        if place.section not in ("now", "intent", *TOLD):
             _refuse(f"column `{column.name}`: an engine knows this itself; it takes `now`, `intent.…`, `market.…` and `account.…`")
     now = sheet.column("now", "now")
     if sheet.column("intent", "id") is None:
@@ -106,15 +106,3 @@ def _usable(sheet: Sheet) -> None:
     if len(back):
         row = int(back[0]) + 1
         _refuse(f"row {row} is earlier than the row before it ({exact_instant(int(now.data[row]))}): sort the frame by `now`")
-
-
-def _events(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What this row says of prices and accounts."""
-    intent = document["intent"]
-    account = intent.get("account")
-    named = {"account": account} if account is not None else {}
-    rows = [("market", {"symbol": key, **row}) for key, row in (document.get("market") or {}).items()]
-    if document.get("account"):
-        rows.append(("account", {**named, **document["account"]}))
-    for section, row in rows:
-        yield {"type": _TOLD[section], "at": document["now"], **{name: value for name, value in row.items() if value is not None}}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.clock import HOUR
 from caplex.runtime.engine import intents
-from caplex.runtime.engine.asked import Asked, intent_of
+from caplex.runtime.engine.asked import PRICE, Asked, events_of, intent_of
 from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.lane import Kinds, Lane, _holds, grains_of
@@ -49,13 +49,14 @@ class Room:
 class Met:
     """One kind of intent between two beginnings."""
 
-    __slots__ = ("account", "buy", "counted", "data", "end", "known", "room", "symbol", "tries", "wait")
+    __slots__ = ("account", "buy", "counted", "data", "end", "factor", "known", "room", "symbol", "tries", "wait")
 
     account: str
     symbol: str
     buy: bool
     data: Mapping[str, Any]
     room: Room
+    factor: int
     counted: dict[int, Counted]
     end: int
 
@@ -103,6 +104,11 @@ class Known:
         """The kind has to be met again."""
         self.steps[number], self.takes[number] = _odd, None
 
+    def value(self, row: int) -> int:
+        """What a unit of the row's symbol is worth; its kind has been met."""
+        met, prices = self.kinds[self.asked.kind[row]], self.asked.more.get(PRICE)
+        return met.room.value if prices is None else prices[row] * met.factor
+
     def meet(self, row: int) -> bool:
         """Make the step of the row's kind, by what the lane says of it and the state as it is. False where the machine has to take the row."""
         met = self.kinds[self.asked.kind[row]]
@@ -124,7 +130,8 @@ class Known:
 
     def _made(self, row: int, met: Met) -> bool:
         machine, state, now = self.machine, self.state, self.asked.now[row]
-        data = intent_of(self.asked.sheet.document(row))
+        document = self.asked.sheet.document(row)
+        data = intent_of(document)
         if data.get("account") is None and state.only_account:
             data["account"] = state.only_account
         event = machine.read(data)
@@ -132,6 +139,8 @@ class Known:
         held = state.accounts.get(account) if isinstance(account, str) else None
         if key is None or held is None or not isinstance(account, str) or not isinstance(event, PlainIntent):
             return False
+        for told in events_of(document):
+            machine.step(machine.read(told))
         header = self.plan.header
         if now < max(held.last_ns, state.shared_ns) or day_of(now, header.timezone, header.day_start_ns) != held.day_ns:
             return False
@@ -153,6 +162,9 @@ class Known:
             return False
         if "order_events" in dict(found.counts) or self.lane._may_trip(found, moment):
             return False
+        if PRICE in self.asked.more and (found.quote is not None or moment.priced.factor.denominator != 1):
+            return False
+        met.factor = moment.priced.factor.numerator
         met.account, met.symbol, met.buy, met.data = account, found.symbol, found.buy, event.data
         met.room = self._room(found, moment)
         met.end = self._end(found, moment, now)
@@ -220,15 +232,15 @@ class Known:
         def value_at(limit: int, scale: int | None) -> Any:
             return exact(self._value(moment, limit, buy=True), scale)
 
-        def count(now: int, size: int) -> None:
+        def count(now: int, size: int, value: int) -> None:
             for each in moving:
-                key, amount = met.counted[each].of(size)
+                key, amount = met.counted[each].of(size, value)
                 for ring in self.rings.get((met.account, each, key), ()):
                     ring.append(now) if isinstance(ring, deque) else ring.add(now, amount)
 
         self.steps[number], self.takes[number], self.gives[number] = make(
             plan.fused, ODD, met.room.grains, met.room.totals, met.room.value, self.closed, len(self.machine.policy.names), found.lot,
-            None if found.most is None else grains_of(floor_to(found.most, lot)), least_at(0) if found.least_notional is None else None, least_at, value_at,
+            None if found.most is None else grains_of(floor_to(found.most, lot)), least_at(0) if found.least_notional is None else None, least_at, value_at, met.factor,
             *(bound[name] for name in names), *(bound[f"rings{each}"] for each in static), *([count] if moving else []))
 
     @staticmethod
@@ -239,12 +251,12 @@ class Known:
     # ── windows ──────────────────────────────────────────────────────────────────────────────────────
 
     def _counted(self, row: int, met: Met, found: Prepared) -> None:
-        world, price, limit = found.bound.world, met.room.value, self.asked.limit(row)
+        world, limit, size, value = found.bound.world, self.asked.limit(row), self.asked.sizes[row], self.value(row)
 
-        def row_of(size: int) -> Any:
-            return world.event_row("order_events", approved(self.asked.now[row], met.symbol, met.buy, size, price, "", limit, met.data))
+        def row_of(size: int, value: int) -> Any:
+            return world.event_row("order_events", approved(self.asked.now[row], met.symbol, met.buy, size, value, "", limit, met.data))
 
-        met.counted = {number: Counted(self.plan.windows[number], row_of, price, self.asked.sizes[row]) for number in self.over_orders}
+        met.counted = {number: Counted(self.plan.windows[number], row_of, size, value) for number in self.over_orders}
 
     def _rings(self, met: Met, number: int) -> list[Ring]:
         key = met.counted[number].key
@@ -277,7 +289,7 @@ class Known:
             size = self.spent[each]
             other = self.kinds[self.asked.kind[each]] if size else None
             if other is not None and other.account == account:
-                key, amount = other.counted[number].of(size)
+                key, amount = other.counted[number].of(size, self.value(each))
                 if key == wanted:
                     ring.append(self.asked.now[each]) if isinstance(ring, deque) else ring.add(self.asked.now[each], amount)
 

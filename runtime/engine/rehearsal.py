@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.canonical import fixed
 from caplex.runtime.columns.deciding import fill
-from caplex.runtime.engine.asked import Asked, NotInOnePass
+from caplex.runtime.engine.asked import PRICE, Asked, NotInOnePass, events_of
 from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.meeting import NEVER, ZERO, Known
 from caplex.runtime.engine.plainly import GRAIN, Odd, grains
@@ -110,6 +110,11 @@ class Pass:
             met = known.kinds[number]
             if met.data.get("strategy"):
                 state.traders.setdefault(met.account, set()).add(met.data["strategy"])
+        if PRICE in asked.more:
+            last = {self.kind[each]: each for each in range(known.told, row)}
+            for each in sorted(last.values()):
+                for event in events_of(asked.sheet.document(each)):
+                    self.machine.step(self.machine.read(event))
         for each in range(first, row):
             size = self.spent[each]
             if not size:
@@ -125,7 +130,7 @@ class Pass:
             if strategy:
                 state.traders.setdefault(met.account, set()).add(strategy)
             if counted and (keep is None or now - at <= keep):
-                state.past(met.account, "order_events").append(approved(at, met.symbol, met.buy, size, met.room.value, name, limit, met.data))
+                state.past(met.account, "order_events").append(approved(at, met.symbol, met.buy, size, known.value(each), name, limit, met.data))
         known.told = row
 
     def _elapse(self, row: int, oldest: int) -> int:
@@ -210,7 +215,7 @@ class Pass:
             self._begin(row + 1, now)
         elif size and take is not None:
             self.spent[row] = int(size)
-            take(now, int(size))
+            take(now, int(size), known.value(row))
 
     def _days(self) -> list[int | None]:
         return [held.day_ns for held in self.state.accounts.values()]

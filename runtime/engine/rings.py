@@ -109,44 +109,44 @@ class Counted:
         key: Of all of them; None where it depends on the size.
     """
 
-    def __init__(self, plan: WindowPlan, row_of: Callable[[int], Row], price: int, size: int) -> None:
+    def __init__(self, plan: WindowPlan, row_of: Callable[[int, int], Row], size: int, value: int) -> None:
         self._read, self._row_of = _reader(plan), row_of
-        self._known: dict[int, tuple[Key, int]] = {}
-        asking = _Asking(row_of(size))
+        self._known: dict[tuple[int, int], tuple[Key, int]] = {}
+        asking = _Asking(row_of(size, value))
         said = self._read(asking)
         if said is None or not asking.asked <= _OF_THE_KIND | _OF_THE_SIZE:
             raise Odd
-        self.key: Key | None = self._alike(plan, size)
-        self.unit = 0 if plan.body is None else self._factor(plan, size, price)
+        self.key: Key | None = self._alike(plan, size, value)
+        self._adds = "" if plan.body is None else self._added(plan, size, value)
 
-    def _alike(self, plan: WindowPlan, size: int) -> Key | None:
-        asking = _Asking(self._row_of(size))
+    def _alike(self, plan: WindowPlan, size: int, value: int) -> Key | None:
+        asking = _Asking(self._row_of(size, value))
         found = tuple(says(asking) for says, _ in plan.keys)
         return found if asking.asked <= _OF_THE_KIND else None
 
-    def _factor(self, plan: WindowPlan, size: int, price: int) -> int | None:
-        """By what a size is multiplied; None where it is no multiple of it."""
+    def _added(self, plan: WindowPlan, size: int, value: int) -> str | None:
+        """The field that is added as it stands; None where it is worked out."""
         assert plan.body is not None
-        for name, unit in (("quantity", GRAIN), ("notional", price)):
-            row = _Asking(self._row_of(size), name)
+        for name in ("quantity", "notional"):
+            row = _Asking(self._row_of(size, value), name)
             try:
                 if type(plan.body(row)) is _Probe and row.asked <= _OF_THE_KIND | {name}:
-                    return unit
+                    return name
             except Odd:
                 continue
         return None
 
-    def of(self, size: int) -> tuple[Key, int]:
-        """Raises Odd."""
-        if self.key is not None and self.unit is not None:
-            return self.key, size * self.unit
-        found = self._known.get(size)
+    def of(self, size: int, value: int) -> tuple[Key, int]:
+        """Of a size at what a unit is worth. Raises Odd."""
+        if self.key is not None and self._adds is not None:
+            return self.key, size * (value if self._adds == "notional" else GRAIN)
+        found = self._known.get((size, value))
         if found is None:
-            asking = _Asking(self._row_of(size))
+            asking = _Asking(self._row_of(size, value))
             said = self._read(asking)
             if said is None or not asking.asked <= _OF_THE_KIND | _OF_THE_SIZE:
                 raise Odd
-            found = self._known[size] = said[0], finest(said[1]) if said[1] is not None else 0
+            found = self._known[size, value] = said[0], finest(said[1]) if said[1] is not None else 0
         return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from caplex.runtime.engine.asked import PRICE
 from caplex.runtime.engine.plainly import Odd
 from caplex.runtime.engine.rings import FINEST
 from caplex.runtime.plan import Plan
@@ -25,8 +26,8 @@ _PLACES: Final = 8
 _FIRST: Final = 7
 Step = Callable[[int, int, int, tuple[int, ...]], Any]
 """Time, size, limit price (0 for none), other numbers. None: it went ahead, and room and windows know. ODD, or the number of the rule and the quantity."""
-Take = Callable[[int, int], None]
-"""An approval at a time, of a size."""
+Take = Callable[[int, int, int], None]
+"""An approval at a time, of a size, at what a unit is worth."""
 Give = Callable[[int], None]
 """The room of an approval of a size lapses."""
 
@@ -70,6 +71,9 @@ class Writer:
 
     def __init__(self, plan: Plan, shape: Shape) -> None:
         self.plan, self.shape, self.totals = plan, shape, has_totals(plan)
+        self.price = f"more{shape.more.index(PRICE)}" if PRICE in shape.more else ""
+        if self.price and shape.worth:
+            raise Odd
         self._head: list[str] = []
         self._args: list[str] = []
         self.names: list[str] = []
@@ -80,7 +84,7 @@ class Writer:
             self._args.append(self._place(place, number))
         shape, side = self.shape, "room[0]" if self.shape.buy else "room[1]"
         unpacked = ", ".join(f"more{number}" for number in range(len(shape.more)))
-        step = [*([f"{unpacked}, = more"] if unpacked else []), f"side = {side}", "closable = -side if side < 0 else 0" if shape.buy else "closable = side if side > 0 else 0",
+        step = [*([f"{unpacked}, = more"] if unpacked else []), *([f"value = {self.price} * factor"] if self.price else []), f"side = {side}", "closable = -side if side < 0 else 0" if shape.buy else "closable = side if side > 0 else 0",
                 "leg = closable if closable < size else size"]
         if shape.closes:
             step.append("if size > closable: return ODD")
@@ -96,12 +100,12 @@ class Writer:
                  "broken |= failing", "if broken < 0 or broken & closed: return ODD", "if quantity:", *_in(self._taken("quantity")),
                  "return ((broken & -broken).bit_length() - 1 if broken else grid), quantity"]
         windows = [f"rings{number}" for number in shape.static] + ["count"] * shape.moving
-        bound = ["fused", "ODD", "room", "totals", "value", "closed", "grid", "lot", "most", "least", "least_at", "value_at", *self.names, *windows]
+        bound = ["fused", "ODD", "room", "totals", "value", "closed", "grid", "lot", "most", "least", "least_at", "value_at", "factor", *self.names, *windows]
         take = [f"side = {side}", *self._taken("size")]
         give = ["room[0] -= size" if shape.buy else "room[1] += size"]
         if self.totals:
             give += ["totals[1] -= size * value" if shape.buy else "totals[2] += size * value", *_AGAIN]
-        return "\n".join([f"def make({', '.join(bound)}):", "    def step(now, size, limit, more):", *_in(_in(step)), "    def take(now, size):", *_in(_in(take)),
+        return "\n".join([f"def make({', '.join(bound)}):", "    def step(now, size, limit, more):", *_in(_in(step)), "    def take(now, size, value):", *_in(_in(take)),
                           "    def give(size):", *_in(_in(give)), "    return step, take, give", ""])
 
     def _taken(self, size: str) -> list[str]:
@@ -110,7 +114,7 @@ class Writer:
         if self.totals:
             lines += [f"totals[1] += {size} * value" if self.shape.buy else f"totals[2] -= {size} * value", *_AGAIN]
         lines += [f"for ring in rings{number}: ring.append(now)" for number in self.shape.static]
-        return [*lines, f"count(now, {size})"] if self.shape.moving else lines
+        return [*lines, f"count(now, {size}, value)"] if self.shape.moving else lines
 
     def _place(self, place: int, number: int) -> str:
         spec, shape = self.plan.slots[number], self.shape
@@ -123,6 +127,8 @@ class Writer:
                 return self._shifted("limit", _PLACES, spec.scale)
             case "field" if spec.section == "intent" and spec.name in shape.more:
                 return f"more{shape.more.index(spec.name)}"
+            case "field" if self.price and (spec.section, spec.name) == ("market", "price"):
+                return self._shifted(self.price, _PLACES, spec.scale)
             case "fold" if number in self.plan.windows and number not in self.plan.by_symbol:
                 return self._window(place, number, spec.scale)
             case "book":
@@ -141,6 +147,11 @@ class Writer:
                 return self._shifted("side", _PLACES, scale)
             case "closing":
                 return self._shifted("closable", _PLACES, scale)
+            case "value" if self.price:
+                return self._shifted("value", _PLACES, scale)
+            case "order_value" if self.price:
+                dearer = f"max({self.price}, limit) * factor" if shape.limited and shape.buy else "value"
+                return self._shifted(dearer, _PLACES, scale)
             case "order_value" if shape.limited and shape.buy:
                 return f"value_at(limit, {scale})"
             case "others_gross":
