@@ -30,18 +30,25 @@ class Column:
     Attributes:
         kind: ``float``, ``whole`` (int64 over ``10**scale``), ``instant`` (nanoseconds), or ``codes``.
         data: The array.
-        values: What codes stand for.
+        values: What codes stand for; *words* the same as an array of texts, where a library has one.
         nulls: Rows without a value; None where there are none. A code of a null is -1.
     """
 
-    __slots__ = ("_bad", "_bound", "_whole", "data", "kind", "name", "nulls", "scale", "values")
+    __slots__ = ("_bad", "_bound", "_values", "_whole", "data", "kind", "name", "nulls", "scale", "words")
 
-    def __init__(self, name: str, kind: str, data: Any, *, scale: int = 0, values: list[Any] | None = None, nulls: Any = None) -> None:
-        self.name, self.kind, self.data, self.scale, self.values = name, kind, data, scale, values or []
+    def __init__(self, name: str, kind: str, data: Any, *, scale: int = 0, values: list[Any] | None = None, words: Any = None, nulls: Any = None) -> None:
+        self.name, self.kind, self.data, self.scale, self.words = name, kind, data, scale, words
+        self._values = values if values is not None or words is not None else []
         self.nulls = nulls if nulls is not None and nulls.any() else None
         self._bound: int | None = None
         self._whole: Any = None if kind == "float" else data  # of floats once the scale is known
         self._bad: Any = None if kind == "float" else self.nulls
+
+    @property
+    def values(self) -> list[Any]:
+        if self._values is None:
+            self._values = self.words.to_pylist()
+        return self._values
 
     def cell(self, row: int) -> Any:
         """What a document says there; None for nothing."""
@@ -131,7 +138,7 @@ class Column:
     def codes(self) -> tuple[Any, int]:
         """A number from 0 for each different value (null is one too), and how many there may be."""
         if self.kind == "codes":
-            return self.data + 1, len(self.values) + 1
+            return self.data + 1, len(self.values if self.words is None else self.words) + 1
         with np.errstate(invalid="ignore"):
             different, codes = np.unique(self.data, return_inverse=True)
         if self.nulls is not None:

@@ -135,6 +135,17 @@ def _one_by_one(policy: Policy, sheet: Sheet, late: Any, result: Result, progres
             progress(done)
 
 
+def fill(result: Result, rules: list[int], quantities: list[int], nobody: int, late: list[int]) -> None:
+    """Write the answers of all rows but those in *late*, which have been entered."""
+    rows = np.array(late, np.int64)
+    kept = [each[rows] for each in (result.verdict, result.rule, result.quantity)]
+    result.rule[:], result.quantity[:] = rules, quantities
+    result.verdict[:] = np.where(result.rule == nobody, ALLOW, np.where(result.quantity > 0, MODIFY, DENY))
+    result.verdict[rows], result.rule[rows], result.quantity[rows] = kept
+    result.late[:] = False
+    result.late[rows] = True
+
+
 def enter(decision: Decision, row: int, result: Result) -> None:
     """Write what one decision says into the arrays."""
     result.verdict[row] = CODES[str(decision.verdict)]

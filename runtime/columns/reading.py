@@ -1,6 +1,7 @@
 """Frames of pandas, polars and arrow as columns of cells; the only module, with `writing`, that knows frame libraries."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -162,8 +163,22 @@ def _decimals(name: str, arrow: Any, nulls: Any) -> Column:
 
 def _texts(name: str, arrow: Any) -> Column:
     pa = library("pyarrow")
+    if pa.types.is_dictionary(arrow.type) and 2 * len(arrow.dictionary) > len(arrow):
+        arrow = arrow.dictionary_decode()  # a dictionary of others may hold a text twice, or one that no row has
     if not pa.types.is_dictionary(arrow.type):
         arrow = arrow.dictionary_encode()
     codes = arrow.indices
     codes = np.asarray((codes.fill_null(-1) if codes.null_count else codes).to_numpy(zero_copy_only=False), dtype=np.int64)
-    return Column(name, "codes", codes, values=arrow.dictionary.to_pylist())
+    return Column(name, "codes", codes, words=arrow.dictionary)
+
+
+def among(column: Column, names: Iterable[str]) -> Any:
+    """Which of the different texts of *column* are among *names*."""
+    pa = library("pyarrow")
+    return np.asarray(library("pyarrow.compute").is_in(column.words, value_set=pa.array(names, column.words.type)).to_numpy(zero_copy_only=False))
+
+
+def all_match(column: Column, pattern: str) -> bool:
+    """Does *pattern*, which is simple enough to mean the same to any library, match each of the texts of *column* as a whole?"""
+    matches = library("pyarrow.compute").match_substring_regex(column.words, rf"\A(?:{pattern})\z")
+    return bool(matches.true_count == len(matches))

@@ -23,7 +23,7 @@ from caplex.runtime.schema import Kind
 
 At = tuple[str, str]
 NOW = ("now", "now")
-_STRUCTURE = frozenset({"account", "venue", "symbol", "position_side", "strategy", "action", "side", "quantity", "delta", "amount", "reduce_only", "notional", "legs"})
+STRUCTURE = frozenset({"account", "venue", "symbol", "position_side", "strategy", "action", "side", "quantity", "delta", "amount", "reduce_only", "notional", "legs"})
 """Fields of an intent that are read whatever the policy says."""
 _OF_THE_POSITION = frozenset({"account", "venue", "symbol", "position_side"})
 _BOOK = frozenset({("position", "quantity"), ("market", "price")})
@@ -94,7 +94,7 @@ class _Finder:
     def _matters(self, at: At) -> bool:
         section, name = at
         if section == "intent":
-            return at in self.read or name in _STRUCTURE or name in self.keys or (name == "limit_price" and self._needs_limit())
+            return at in self.read or name in STRUCTURE or name in self.keys or (name == "limit_price" and self._needs_limit())
         if section in ("now", "counters") or at in self.read or at in _BOOK or name in _BESIDE:
             return True
         return bool(self.folded & _PLACES_OF_BOOK) and section in _PLACES_OF_BOOK

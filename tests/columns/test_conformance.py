@@ -21,7 +21,11 @@ def test_case(path):
     frame = pl.DataFrame({name: list(values) for name, values in case["columns"].items()}, strict=False)
     if case["base"] is None:
         frame = frame.with_columns(pl.col("now").str.to_datetime(time_zone="UTC"))
-        answered = caplex.Engine(policy, trust_operators=True).decide_frame(frame)
+        engine = caplex.Engine(policy, trust_operators=True)
+        for event in case.get("events", ()):
+            engine.apply(event)
+        assert told(engine.decide_frame(frame, keep=False)) == [(verdict, Decimal(quantity), rule) for verdict, quantity, rule in case["expect"]]
+        answered = engine.decide_frame(frame)
     else:
         answered = policy.decide_frame(frame, case["base"])
     assert told(answered) == [(verdict, Decimal(quantity), rule) for verdict, quantity, rule in case["expect"]]
