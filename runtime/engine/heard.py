@@ -1,7 +1,7 @@
-"""Intents as hosts send them: an object of texts. What `read_event` would make of one is clear without looking into every value.
+"""Events as hosts send them: an object of texts. What `read_event` would make of an intent is clear without looking into every value.
 
-One encoding serves three ends: what the journal keeps of the event, the hash of its content, and the intent inside the
-decision. Anything else (a number, an object inside, a time in an unusual form) is read at length.
+One encoding serves three ends: what the journal keeps of the event, the hash of its content, and (of an intent) what the
+decision says of it. Anything else (a number, an object inside, a time in an unusual form) is read at length.
 """
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from json import encoder as _json
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.engine.events import Event
@@ -26,11 +26,17 @@ _MAKER: Final = getattr(_json, "c_make_encoder", None)
 _CHUNKS: Final = _MAKER and _MAKER(None, None, _json.encode_basestring_ascii, None, ":", ",", True, False, False)
 
 
-class PlainIntent(Event):
-    """An intent of texts alone. *written* is the canonical JSON of its data."""
+class Written(Event):
+    """An event of texts alone. *written* is the canonical JSON of its data."""
 
     __slots__ = ("written",)
     written: str
+
+
+class PlainIntent(Written):
+    """An intent of texts alone."""
+
+    __slots__ = ()
 
     @property
     def content(self) -> str:
@@ -99,8 +105,23 @@ def plain_intent(given: Mapping[str, Any]) -> PlainIntent | None:
     text = encoded(given)
     if "\\" in text:  # something is escaped: then a key may stand inside a value
         return None
-    event = PlainIntent("intent", name, at_ns, dict(given))
+    return _with(PlainIntent("intent", name, at_ns, dict(given)), text)
+
+
+def written(event: Event) -> Event:
+    """*event* with its text, if it is one of texts alone: the journal and the hash need not encode it again."""
+    for value in event.data.values():
+        if not (type(value) is str or value is None or value is True or value is False):
+            return event
+    text = encoded(event.data)
+    return event if "\\" in text else _with(Written(event.type, event.id, event.at_ns, event.data), text)
+
+
+_Text = TypeVar("_Text", bound=Written)
+
+
+def _with(event: _Text, text: str) -> _Text:
     object.__setattr__(event, "written", text)
-    # `id` comes behind `at`, so that a comma follows it.
-    event._hash.append("sha256:" + sha256(text.replace(f'"at":"{at}",', "", 1).encode("ascii")).hexdigest())
+    # `type` comes behind `at`, so that a comma follows it.
+    event._hash.append("sha256:" + sha256(text.replace(f'"at":"{event.data["at"]}",', "", 1).encode("ascii")).hexdigest())
     return event

@@ -21,7 +21,7 @@ from caplex.runtime.engine.live import LiveBound, LiveFacts
 from caplex.runtime.engine.plainly import GRAIN, Odd
 from caplex.runtime.engine.prepared import Moment, Prepared, Size, order_value
 from caplex.runtime.grid import Grid
-from caplex.runtime.judge import Case, Standing, _nothing_left, _stand
+from caplex.runtime.judge import Case, Standing, nothing_left, stand
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Ruling
 from caplex.runtime.values import Unknown
@@ -134,17 +134,17 @@ class Teller:
             rule = rules[number]
             if rule.phase != phase:
                 phase = rule.phase
-                if _nothing_left(case):
+                if nothing_left(case):
                     raise Odd
             if number < last:
-                standing = _stand(case, rule)
+                standing = stand(case, rule)
                 if standing.state != ("broken" if broken >> number & 1 else "kept"):
                     raise Odd
                 standing.fails = bool(failing >> number & 1)
             elif case.action not in rule.actions or (rule.kind != "switch" and case.bound.broken(rule, case.n, case.c) is False):
                 continue
             else:
-                standing = _stand(case, rule)
+                standing = stand(case, rule)
             if rule.kind == "switch":
                 if standing.state not in ("kept", "not-applicable"):
                     raise Odd

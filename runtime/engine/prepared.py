@@ -128,6 +128,21 @@ def shift(value: Any, places: int, scale: int | None) -> int:
     return int(found)
 
 
+def shifted(read: Fill, places: int, scale: int | None) -> Fill:
+    """`shift` of what *read* says of a moment, with all that can be known before."""
+    if scale is None or scale < places:
+        return lambda m: shift(read(m), places, scale)
+    factor: int = 10 ** (scale - places)
+
+    def fill(moment: Moment) -> int:
+        value: int = read(moment)
+        if type(value) is not int:
+            raise Odd
+        return value * factor
+
+    return fill
+
+
 def exact(value: Any, scale: int | None, default: Any = None) -> Any:
     """*value* as `Bound` gives it to the fused form; *default* stands for what is absent. Raises Odd."""
     if value is ABSENT:
@@ -268,7 +283,7 @@ class Slots:
             case "permitted":
                 return False
             case "now":
-                return self._put(number, lambda _: lambda m: shift(m.now, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.now, 0, scale))
             case "counter":
                 name = spec.name
                 return self._put(number, lambda default: lambda m: exact(read(_COUNT, m.state.counters.get(name), ""), scale, default), "counters")
@@ -295,7 +310,7 @@ class Slots:
         match spec.section:
             case "intent":
                 if name == "quantity":
-                    return self._put(number, lambda _: lambda m: shift(m.grains, PLACES, scale))
+                    return self._put(number, lambda _: shifted(lambda m: m.grains, PLACES, scale))
                 if name == "limit_price" and not isinstance(self.found.bound.slots[number], Unknown) and self.found.bound.slots[number] is not ABSENT:
                     return self._put(number, lambda _: lambda m: _limit(m, scale))
                 if name in ("id", "at"):
@@ -306,7 +321,7 @@ class Slots:
             case "account":
                 return self._put(number, lambda default: lambda m: exact(m.rows[number], scale, default), "account")
             case "position" if own and name == "quantity":
-                return self._put(number, lambda _: lambda m: shift(m.position, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position, PLACES, scale))
             case "position" | "positions" | "orders":
                 raise Odd
             case "market" if own and name == "price":
@@ -326,34 +341,34 @@ class Slots:
             case "direction" | "side":
                 return False
             case "position":
-                return self._put(number, lambda _: lambda m: shift(m.position, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position, PLACES, scale))
             case "base":
-                return self._put(number, lambda _: lambda m: shift(m.position + m.buys if buy else m.position - m.sells, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position + m.buys if buy else m.position - m.sells, PLACES, scale))
             case "value":
-                return self._put(number, lambda _: lambda m: shift(m.priced.grains, PLACES, scale), "price")
+                return self._put(number, lambda _: shifted(lambda m: m.priced.grains, PLACES, scale), "price")
             case "order_value":
                 return self._put(number, lambda _: lambda m: exact(order_value(m, buy=buy), scale))
             case "closing":
-                return self._put(number, lambda _: lambda m: shift(m.closable, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.closable, PLACES, scale))
             case "day_start":
                 header = self.plan.header
-                return self._put(number, lambda _: lambda m: shift(day_of(m.now, header.timezone, header.day_start_ns), 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: day_of(m.now, header.timezone, header.day_start_ns), 0, scale))
         self.found.totals = True
         match spec.name:
             case "others_gross":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.gross - m.part.gross, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.gross - m.part.gross, _MONEY, scale))
             case "others_net":
                 if buy:
-                    return self._put(number, lambda _: lambda m: shift(m.ledger.up - m.part.up, _MONEY, scale))
-                return self._put(number, lambda _: lambda m: shift(m.ledger.down - m.part.down, _MONEY, scale))
+                    return self._put(number, lambda _: shifted(lambda m: m.ledger.up - m.part.up, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.down - m.part.down, _MONEY, scale))
             case "held_gross":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.held_gross, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.held_gross, _MONEY, scale))
             case "held_net":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.held_net, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.held_net, _MONEY, scale))
             case "held_count":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.holding, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.holding, 0, scale))
             case "committed_count":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.committed, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.committed, 0, scale))
         raise Odd
 
     def _fold(self, number: int, spec: SlotSpec, settled: set[int]) -> None:
