@@ -19,7 +19,6 @@ from time import process_time_ns
 from typing import Any
 from unittest.mock import patch
 
-from engine import NINE, SYMBOLS, WIDE, Desk, fill, intent, peer
 from results import Result, option, write
 
 import caplex
@@ -28,19 +27,20 @@ from caplex.runtime.engine.heard import encoded
 from caplex.runtime.engine.lane import Lane
 from caplex.runtime.engine.live import Desk as Live
 from caplex.runtime.engine.machine import Machine
-from caplex.runtime.journal import Journal, files, head, record
+from caplex.runtime.journal import files, head, record
+from engine import NINE, SYMBOLS, WIDE, Desk, fill, intent, peer
 
-PARTS: tuple[tuple[str, Any, str, str], ...] = (
-    ("the whole of submit", Engine, "submit", ""),
-    ("  event: checked, encoded, hashed", Machine, "read", "submit"),
-    ("  decided and reserved", Machine, "step", "submit"),
-    ("    totals of what has moved", Live, "follow", "step"),
-    ("    integers read and judged", Lane, "_judge", "step"),
-    ("    reserved and told", Lane, "_approve", "step"),
-    ("  written: two lines", Engine, "_write", "submit"),
-    ("    lines chained (sha256)", record, "write", "_write"),
-    ("    handed to the system", files, "write_whole", "_write"),
-    ("    head file", head, "put", "_write"),
+PARTS: tuple[tuple[str, Any, str], ...] = (
+    ("the whole of submit", Engine, "submit"),
+    ("  event: checked, encoded, hashed", Machine, "read"),
+    ("  decided and reserved", Machine, "step"),
+    ("    totals of what has moved", Live, "follow"),
+    ("    integers read and judged", Lane, "_judge"),
+    ("    reserved and told", Lane, "_approve"),
+    ("  written: two lines", Engine, "_write"),
+    ("    lines chained (sha256)", record, "write"),
+    ("    handed to the system", files, "write_whole"),
+    ("    head file", head, "put"),
 )
 LENGTHS = (100, 1000)
 
@@ -104,7 +104,7 @@ def main() -> int:
         desk = Desk(policy, journal=folder / "steps", durability="os", store=False)
         desk.steps(4 * SYMBOLS)
         for turn in range(chosen.rounds + 1):
-            for part, owner, attribute, _ in PARTS:
+            for part, owner, attribute in PARTS:
                 taken = passed(desk, chosen.batch, owner, attribute)
                 if turn:
                     found.setdefault(part, []).append(statistics.median(taken))
@@ -115,12 +115,12 @@ def main() -> int:
         bare = floor(folder, chosen.rounds)
     whole = statistics.median(found[PARTS[0][0]])
     print(f"{'':42}{'us':>8}{'of a step':>12}")
-    for part, _, _, _ in PARTS:
+    for part, _, _ in PARTS:
         ns = statistics.median(found[part])
         print(f"{part:42}{ns / 1000:>8.1f}{ns / whole:>12.0%}")
     least = sum(bare.values())
     print("what no step can do without: " + ", ".join(f"{part} {ns / 1000:.1f}" for part, ns in bare.items()) + f"; together {least / 1000:.1f} us")
-    results = [Result.ratio(f"{part.strip()} / step", found[part], found[PARTS[0][0]], better="lower") for part, _, _, _ in PARTS[1:]]
+    results = [Result.ratio(f"{part.strip()} / step", found[part], found[PARTS[0][0]], better="lower") for part, _, _ in PARTS[1:]]
     for length, times in lengths.items():
         peers = statistics.median(times)
         print(f"PolicyGate, a stream of {length:_}: {peers / 1000:.1f} us a step, {peers / whole:.2f} of ours; 12x would leave us {peers / 12_000:.1f} us")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from caplex.runtime.canonical import NotCanonical, canonical_json, plain, sha256
 from caplex.runtime.clock import NotATime, parse_instant
+from caplex.runtime.engine.times import instant
 from caplex.runtime.errors import EventError
 from caplex.runtime.layout import pointer
 from caplex.runtime.reading import Unreadable, number, shown
@@ -238,13 +239,12 @@ def _instant(data: Mapping[str, Any], name: str, type_: str) -> int | None:
     if value is None:
         raise EventError(f"{type_}: /{name} is missing: an instant, 2026-01-05T15:00:00Z", code=MISSING, path=f"/{name}")
     try:
-        return parse_instant(value) if isinstance(value, str) else _no_instant(value)
+        if not isinstance(value, str):
+            raise NotATime("an instant, 2026-01-05T15:00:00Z")
+        found = instant(value)
+        return parse_instant(value) if found is None else found
     except NotATime as why:
         raise EventError(f"{type_}: /{name} is {shown(value)}; wanted {why}", code=TIME, path=f"/{name}") from None
-
-
-def _no_instant(value: Any) -> int:
-    raise NotATime("an instant, 2026-01-05T15:00:00Z")
 
 
 def _identity(data: Mapping[str, Any], type_: str) -> str | None:

@@ -12,16 +12,12 @@ from hashlib import sha256
 from json import encoder as _json
 from typing import Any, Final, TypeVar
 
-from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.times import instant
 
 INTENT_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,36}")
-_AT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:)([0-5][0-9])(?:\.([0-9]{1,9}))?Z", re.ASCII)
 _NAMES: Final = ("account", "venue", "symbol", "strategy", "order_id", "intent_id")
 _LONGEST: Final = 200
-_MOST: Final = 64
-_SECOND: Final = 10**9
-_FAR: Final = parse_instant("9000-01-01T00:00:00Z")
 _MAKER: Final = getattr(_json, "c_make_encoder", None)
 _CHUNKS: Final = _MAKER and _MAKER(None, None, _json.encode_basestring_ascii, None, ":", ",", True, False, False)
 
@@ -42,42 +38,6 @@ class PlainIntent(Written):
     def content(self) -> str:
         """The canonical JSON of what it says but for its type."""
         return self.written.replace(',"type":"intent"', "", 1)
-
-
-_minutes: dict[str, int] = {}  # the last minutes that were asked for, in nanoseconds
-_prefixes: dict[int, str] = {}  # and their texts
-
-
-def instant(text: str) -> int | None:
-    """`clock.parse_instant` for the usual form; None where that has to say."""
-    found = _AT.fullmatch(text)
-    if found is None:
-        return None
-    minute, second, part = found.groups()
-    start = _minutes.get(minute)
-    if start is None:
-        try:
-            start = parse_instant(minute + "00Z")
-        except NotATime:
-            return None
-        if len(_minutes) >= _MOST:
-            _minutes.clear()
-        _minutes[minute] = start
-    return start + int(second) * _SECOND + (int(part.ljust(9, "0")) if part else 0)
-
-
-def stamped(ns: int) -> str:
-    """`clock.format_instant`, whose minutes seldom change."""
-    if not 0 <= ns < _FAR:
-        return format_instant(ns)
-    minute, rest = divmod(ns, 60 * _SECOND)
-    start = _prefixes.get(minute)
-    if start is None:
-        if len(_prefixes) >= _MOST:
-            _prefixes.clear()
-        start = _prefixes[minute] = format_instant(minute * 60 * _SECOND)[:17]
-    second, rest = divmod(rest, _SECOND)
-    return f"{start}{second:02d}.{rest // 1000:06d}Z"
 
 
 def encoded(data: Mapping[str, Any]) -> str:

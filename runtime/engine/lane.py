@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 from caplex.runtime.bind import ZERO
 from caplex.runtime.canonical import fixed, to_decimal
 from caplex.runtime.engine import alike, unwritten
-from caplex.runtime.engine.heard import PlainIntent, stamped
+from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.kinds import Kind, Kinds, Roster
 from caplex.runtime.engine.ledger import NOTHING
 from caplex.runtime.engine.lines import Answer, Line
@@ -37,6 +37,7 @@ from caplex.runtime.engine.plainly import GRAIN, Odd, grains, thin_out
 from caplex.runtime.engine.prepared import Moment, Prepared, Size, account_rows, order_value, prepare
 from caplex.runtime.engine.quick import Kept
 from caplex.runtime.engine.state import Account, Order, Past, Seen, State
+from caplex.runtime.engine.times import stamped
 from caplex.runtime.operators import Unusable
 from caplex.runtime.reading import read
 from caplex.runtime.rows import FUTURE_NS, Row

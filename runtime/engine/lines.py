@@ -6,7 +6,8 @@ text to the byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from caplex.runtime.canonical import NotCanonical, canonical_json
@@ -20,6 +21,8 @@ _OWN: Final = frozenset((*_TEXTS, "seq", "intent"))
 _SENT: Final = frozenset({"client_order_id", "quantity", "symbol", "limit_price"})
 _RESERVED: Final = frozenset({"id", "quantity", "notional", "expires_at"})
 _HOLE: Final = re.compile(r'"\\u0000([a-z_.]+)"')
+_FILLING: Final = ("at", "closing", "decision_id", "facts_hash", "intent", "intent_id", "limit", "notional", "opening", "quantity", "requested",
+                   "reservation", "seq", "symbol", "valid_until")
 _BARE: Final = frozenset({"intent", "seq"})
 _LISTS: Final = ("reasons", "warnings", "monitored", "violated", "emitted", "shadows", "obligations", "tripped", "errors")
 
@@ -109,10 +112,11 @@ class Answer(MutableMapping[str, Any]):
 class Line:
     """One kind's text with holes. *start* is how the content of a decision's id begins; *ruling* is that of the approval that it was taken from."""
 
-    __slots__ = ("_text", "form", "ruling", "start")
+    __slots__ = ("_pick", "_text", "form", "ruling", "start")
 
-    def __init__(self, policy: Policy, told: Mapping[str, Any], text: str, ruling: Ruling) -> None:
+    def __init__(self, policy: Policy, told: Mapping[str, Any], text: str, holes: Sequence[str], ruling: Ruling) -> None:
         self.form, self._text, self.ruling = Form(told), text, ruling
+        self._pick = itemgetter(*map(_FILLING.index, holes))  # what `tell` has, in the order of the holes
         self.start = canonical_json([policy.hash, policy.settings_hash, policy.mode])[:-1] + ',"'
 
     @classmethod
@@ -130,8 +134,8 @@ class Line:
             text = encode(holes).replace("%", "%%")
         except NotCanonical:
             return None
-        form = _HOLE.sub(lambda hole: f"%({hole[1]})s" if hole[1] in _BARE else f'"%({hole[1]})s"', text)
-        found = cls(policy, told, form, ruling)
+        order_of = [hole[1] for hole in _HOLE.finditer(text)]
+        found = cls(policy, told, _HOLE.sub(lambda hole: "%s" if hole[1] in _BARE else '"%s"', text), order_of, ruling)
         again, line = found.tell(
             event, told["at"], told["valid_until"], told["decision_id"], told["facts_hash"], told["quantity"], told["closing"], told["opening"],
             reservation["notional"], reservation["id"], told["seq"], order.get("limit_price", ""))
@@ -142,8 +146,7 @@ class Line:
         reservation: str, seq: int, limit: str,
     ) -> tuple[Answer, str]:
         """The document and its text."""
-        text = self._text % {
-            "at": at, "closing": closing, "decision_id": decision_id, "facts_hash": chain, "intent": event.content, "intent_id": event.id, "limit": limit,
-            "notional": notional, "opening": opening, "quantity": quantity, "requested": quantity, "reservation": reservation, "seq": seq,
-            "symbol": event.data["symbol"], "valid_until": lapse}
+        text = self._text % self._pick((
+            at, closing, decision_id, chain, event.content, event.id, limit, notional, opening, quantity, quantity, reservation, seq, event.data["symbol"],
+            lapse))
         return Answer(self.form, (event.data, at, lapse, decision_id, chain, quantity, closing, opening, notional, reservation, seq, limit)), text

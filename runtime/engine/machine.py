@@ -17,10 +17,11 @@ from caplex.runtime.decision import Decision
 from caplex.runtime.engine import activation, admission, events, facts, fold, intents, refilling
 from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.engine.heard import INTENT_ID as INTENT_ID
-from caplex.runtime.engine.heard import plain_intent, stamped, written
+from caplex.runtime.engine.heard import plain_intent, written
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.state import State
+from caplex.runtime.engine.times import stamped
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Act, Refusal, Roles

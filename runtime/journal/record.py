@@ -120,7 +120,7 @@ def _plain(value: Any, depth: int) -> bool:
             if type(key) is not str:
                 return False
             kind = type(item)
-            if kind is str or kind is int or kind is bool or item is None:
+            if kind is str or kind is int or kind is bool or item is None or (kind is list and not item and depth < MAX_DEPTH):
                 continue
             if not _plain(item, depth + 1):
                 return False

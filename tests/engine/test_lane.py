@@ -17,10 +17,11 @@ from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.engine.alike import shares
 from caplex.runtime.engine.engine import Engine
 from caplex.runtime.engine.events import read_event
-from caplex.runtime.engine.heard import instant, plain_intent, stamped
+from caplex.runtime.engine.heard import plain_intent
 from caplex.runtime.engine.lane import Lane, Swift
 from caplex.runtime.engine.lessen import Less
 from caplex.runtime.engine.machine import Machine
+from caplex.runtime.engine.times import instant, stamped
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
 from caplex.runtime.replay import replay
