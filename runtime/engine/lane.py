@@ -81,7 +81,7 @@ class Swift(Kept):
         try:
             return dict(self._told)
         except AttributeError:
-            self._told = self._answer.whole()
+            self._told = self._answer.again()  # its own: what a host does to it is not done to the state
             return dict(self._told)
 
     @property
