@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.bind import ZERO
 from caplex.runtime.canonical import fixed, to_decimal
-from caplex.runtime.engine import alike, unwritten
+from caplex.runtime.engine import alike
 from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.engine.kinds import Kind, Kinds, Roster
 from caplex.runtime.engine.ledger import NOTHING
@@ -359,7 +359,7 @@ class Lane:
             event, stamped(now), stamped(lapse), decision_id, machine.chain, text, closing, opening, notional, reservation, state.seq,
             limit[2] if limit is not None else "")
         if "order_events" in self.plan.keep_ns:
-            state.past(moment.account, "order_events").append(Past("order_events", now, unwritten.row_of(told)))
+            state.past(moment.account, "order_events").append(Past("order_events", now, line.form.row(data, text, notional)))
         state.answer(name, Seen(event.hash, decision_id, now, state.asked_ns, told))
         decision = Swift.__new__(Swift)
         decision._core, decision._answer, decision.verdict, decision.quantity, decision.reason = None, told, _ALLOW, decimal, None

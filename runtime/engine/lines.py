@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from caplex.runtime.canonical import NotCanonical, canonical_json
+from caplex.runtime.engine import unwritten
 from caplex.runtime.engine.heard import PlainIntent
 from caplex.runtime.journal.record import encode
 from caplex.runtime.policy import Policy
@@ -30,7 +31,7 @@ _LISTS: Final = ("reasons", "warnings", "monitored", "violated", "emitted", "sha
 class Form:
     """What approvals of one kind say alike: *told* is one of them, of which is kept what the others say too."""
 
-    __slots__ = ("_policy", "_reservation", "_sent", "told")
+    __slots__ = ("_policy", "_reservation", "_row", "_sent", "told")
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self._policy = dict(told["policy"])
@@ -38,6 +39,16 @@ class Form:
         self._reservation = {name: "" if name in _RESERVED else value for name, value in told["reservation"].items()}
         self.told = {name: "" if name in _OWN else value for name, value in told.items()}
         self.told["order"], self.told["reservation"] = self._sent, self._reservation
+        self._row = {name: self.told[name] for name in unwritten.ROW if told[name] is not None}
+
+    def row(self, data: Mapping[str, Any], quantity: str, notional: str) -> dict[str, Any]:
+        """What `unwritten.row_of` says of the document, without making that."""
+        row, price = dict(self._row), data.get("limit_price")
+        row["symbol"], row["quantity"], row["intent_id"] = data["symbol"], quantity, data["id"]
+        if isinstance(price, str):
+            row["price"] = price
+        row["notional"] = notional
+        return row
 
     def document(
         self, data: Mapping[str, Any], at: str, lapse: str, decision_id: str, chain: str, quantity: str, closing: str, opening: str, notional: str,

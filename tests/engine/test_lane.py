@@ -31,6 +31,7 @@ from caplex.runtime.replay import replay
 from engine import desks
 from engine.streams import Shape, Stream
 from engine.support import FACES, HEADER, SKIPS
+from engine.test_fold import whole
 
 EVENTS = 260
 CALM = {"intent": 90, "fill": 40, "quote": 12, "operator": 0, "account": 3, "cash": 1, "repeat": 3, "stop": 1, "position": 1, "approve": 0, "correct": 1}
@@ -114,6 +115,7 @@ OWN: dict[str, tuple[str, str, str, Shape]] = {
     "one venue": (ROOMY, FACES, "", replace(SHAPE, venues=("v",))),
     "many": (ROOMY, FACES, "", replace(SHAPE, symbols=("X", "Y", "Z", "V", "W", "U", "T", "S"))),
     "stale": (ROOMY, FACES, "", replace(SHAPE, weights={**CALM, "quote": 150})),
+    "valued": ('limit EXP-060 "Money" { sum(p.notional for p in positions) at most 250 USD else deny }\n', FACES, "", replace(SHAPE, strategies=("s", "t"))),
     "stern": (STERN, FACES, "", replace(SHAPE, strategies=("s", "t"))),
     "stern skipping": (STERN, SKIPS, "", replace(SHAPE, strategies=("s", "t"), symbols=("X", "Y", "Z", "V"))),
     "stern phases": (STERN, SKIPS, "PHASES", replace(SHAPE, accounts=("a", "b"))),
@@ -176,6 +178,7 @@ def test_both_ways_write_the_same_journal(name: str, seed: int, tmp_path: Path) 
     fast, slow = tmp_path / "fast.jsonl", tmp_path / "slow.jsonl"
     one, two = run(Engine, name, taken, fast), run(Plodding, name, taken, slow)
     assert one.digest == two.digest
+    assert whole(one._machine) == whole(two._machine)
     one.close()
     two.close()
     assert fast.read_bytes() == slow.read_bytes()
