@@ -17,6 +17,7 @@ from caplex.runtime.bind import PLACES
 from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.ledger import Ledger, Part
 from caplex.runtime.engine.plainly import Odd, Priced
+from caplex.runtime.engine.scales import Fill, exact, shifted
 from caplex.runtime.engine.windows import NOBODY
 from caplex.runtime.overrides import reach
 from caplex.runtime.plan import Plan, SlotSpec
@@ -67,9 +68,6 @@ class Moment:
     rows: Mapping[int, Any]  # fields of the account by slot
 
 
-Fill = Callable[[Moment], Any]
-
-
 @dataclass(slots=True)
 class Prepared:
     """One kind of intent.
@@ -114,49 +112,6 @@ class Prepared:
 def tables(state: State) -> tuple[Any, ...]:
     """What is replaced as a whole when it changes."""
     return (state.inputs, state.strategies, state.venues, state.session, state.fx)
-
-
-def shift(value: Any, places: int, scale: int | None) -> int:
-    """*value* with so many decimals as a number with *scale* decimals. Raises Odd."""
-    if scale is None or type(value) is not int:
-        raise Odd
-    if scale >= places:
-        return int(value * 10 ** (scale - places))
-    found, rest = divmod(value, 10 ** (places - scale))
-    if rest:
-        raise Odd
-    return int(found)
-
-
-def shifted(read: Fill, places: int, scale: int | None) -> Fill:
-    """`shift` of what *read* says of a moment, with all that can be known before."""
-    if scale is None or scale < places:
-        return lambda m: shift(read(m), places, scale)
-    factor: int = 10 ** (scale - places)
-
-    def fill(moment: Moment) -> int:
-        value: int = read(moment)
-        if type(value) is not int:
-            raise Odd
-        return value * factor
-
-    return fill
-
-
-def exact(value: Any, scale: int | None, default: Any = None) -> Any:
-    """*value* as `Bound` gives it to the fused form; *default* stands for what is absent. Raises Odd."""
-    if value is ABSENT:
-        return default
-    if isinstance(value, Fraction):
-        if scale is None:
-            raise Odd
-        number, rest = divmod(value.numerator * 10**scale, value.denominator)
-        if rest:
-            raise Odd
-        return number
-    if not isinstance(value, str | bool | frozenset):
-        raise Odd
-    return value
 
 
 class _Settled:
