@@ -34,7 +34,8 @@ HERE = Path(__file__).resolve().parent
 NINE = HERE.parent / "examples" / "policygate" / "policy.cap"
 WIDE = {"max_orders_per_minute": "10000", "max_orders_per_minute_by_strategy": "10000", "trip_after_n_violations": "10000"}
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
-SYMBOLS, PRICE, EQUITY = 20, "66.9", "1000000"
+SYMBOLS, PRICE, EQUITY, MUCH = 20, "66.9", "1000000", "100000000"
+TOO_MUCH = ("5000", "3000", "20000")
 BUDGETS = {"policygate / step": (12, "at least"), "500 positions / 20": (1.2, "at most"), "100 000 events / 100": (1.2, "at most"),
            "last tenth / first": (1.2, "at most")}
 WINDOWS = """policy windows {
@@ -86,14 +87,14 @@ class Desk:
     """An engine with a book, and its stream of intents, which goes on from round to round. What was approved is filled."""
 
     def __init__(self, policy: Policy, symbols: int = SYMBOLS, journal: Path | None = None, *, past: int = 0, clock: Clock = process_time_ns,
-                 **options: Any) -> None:
-        self.policy, self.symbols, self.count, self.clock = policy, symbols, 0, clock
+                 stern: bool = False, **options: Any) -> None:
+        self.policy, self.symbols, self.count, self.clock, self.stern = policy, symbols, 0, clock, stern
         self.engine = Engine(policy, journal, trust_operators=True, **options)
         sections = policy.plan.schema.sections
         events = [{"type": "order", "at": at(-60_000 + 50_000 * n // past), "symbol": f"S{n % symbols}", "strategy": "s", "quantity": "1"}
                   for n in range(past)]
         self.apply({"type": "history", "at": at(0), "account": "a", "complete_from": at(-86_400_000), "events": events})
-        self.apply({"type": "account", "id": "begin", "at": at(0), "account": "a", "equity": EQUITY})
+        self.apply({"type": "account", "id": "begin", "at": at(0), "account": "a", "equity": EQUITY if symbols <= 1000 else MUCH})
         if "execution" in sections:
             self.apply({"type": "input", "at": at(0), "name": "execution", "values": {"kill_switch_active": False}})
             self.apply({"type": "counters", "at": at(0), "values": {"orders_last_60s_global": 0, "orders_last_60s_by_strategy": 0}})
@@ -106,7 +107,7 @@ class Desk:
 
     def steps(self, times: int) -> tuple[int, int]:
         """Nanoseconds of *times* intents, and of the fills that follow."""
-        asked = [json.dumps(intent(self.count + n, self.symbols)) for n in range(times)]
+        asked = [json.dumps(intent(self.count + n, self.symbols, self._size(self.count + n))) for n in range(times)]
         filled = [json.dumps(fill(self.count + n, self.symbols, "1")) for n in range(times)]
         self.count += times
         deciding, filling, clock = 0, 0, self.clock
@@ -119,6 +120,10 @@ class Desk:
                 filling += clock() - between
             deciding += between - began
         return deciding, filling
+
+    def _size(self, number: int) -> str:
+        """Of a stern desk three in ten ask for more than there is, and are reduced or denied."""
+        return TOO_MUCH[number // 10 % 3] if self.stern and number % 10 in (2, 5, 8) else "1"
 
     def quotes(self, times: int) -> int:
         given = [json.dumps(quote(self.count, n + 1)) for n in range(times)]
@@ -209,6 +214,7 @@ def measure(policy: Policy, folder: Path, rounds: int, batch: int) -> dict[str, 
     desks |= {f"step, journal {durability} (on the clock)": Desk(policy, journal=folder / f"{durability}.jsonl", durability=durability, clock=perf_counter_ns)
               for durability in ("group", "each")}  # waiting for the disk is what they do
     desks |= {f"{held} positions": Desk(policy, held) for held in (20, 100, 500)}
+    desks |= {"5 000 positions": Desk(policy, 5000), "three in ten too large": Desk(policy, stern=True)}
     desks |= {f"{label} events in the window": Desk(windows, past=past) for label, past in (("100", 100), ("1 000", 1_000), ("100 000", 100_000))}
     for desk in desks.values():
         desk.steps(2 * desk.symbols)  # both sides of each symbol once: the first intent of its kind goes the long way
@@ -292,6 +298,10 @@ def ratios(found: dict[str, list[float]], beside: dict[str, dict[str, list[float
     told = {
         "500 positions / 20": over(found["500 positions"], found["20 positions"]),
         "100 positions / 20": over(found["100 positions"], found["20 positions"]),
+        "5 000 positions / 20": over(found["5 000 positions"], found["20 positions"]),
+        "30 % denied or reduced / none": over(found["three in ten too large"], found["step, no journal"]),
+        "fill / step": over(found["fill, no journal"], found["step, no journal"]),
+        "quote / step": over(found["quote, no journal"], found["step, no journal"]),
         "100 000 events / 100": over(found["100 000 events in the window"], found["100 events in the window"]),
         "1 000 events / 100": over(found["1 000 events in the window"], found["100 events in the window"]),
         "journal os / none": over(found["step, journal os"], found["step, no journal"]),

@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "load": ["--rules", "100", "--rounds", "2"], "parse": ["--rules", "200", "--rounds", "3"], "startup": ["--rounds", "3"],
     "lsp": ["--rules", "200", "--rounds", "3"],
     "engine": ["--rounds", "3", "--batch", "10", "--lengths", "100", "--peer-rounds", "2", "--recover", "100", "--stream", "200"],
+    "step": ["--rounds", "1", "--batch", "10"],
     "journal": ["--lines", "2000", "--long", "10000", "--replay", "1000", "--rounds", "2"], "stream": ["--intents", "2000"]}
 BEGIN, END = "<!-- the table of budgets: benchmarks/report.py writes it -->", "<!-- end of the table -->"
 PEERS = "<!-- the peers: benchmarks/report.py writes it -->", "<!-- end of the peers -->"

@@ -110,20 +110,22 @@ def _judge_rules(case: Case) -> None:
     stopped = False
     for rule in case.plan.rules:
         if rule.phase != phase and not stopped:
-            stopped = _nothing_left(case)
+            stopped = nothing_left(case)
         phase = rule.phase
         if stopped:
             case.standings.append(Standing(rule, "not-judged", case.n))
         else:
-            case.standings.append(_stand(case, rule))
+            case.standings.append(stand(case, rule))
     # a phase without rules behind the last bar changes nothing
 
 
-def _nothing_left(case: Case) -> bool:
+def nothing_left(case: Case) -> bool:
+    """Do the rules that have been judged leave nothing to later phases?"""
     return case.grid.snap(min(case.caps())) == 0
 
 
-def _stand(case: Case, rule: RulePlan) -> Standing:
+def stand(case: Case, rule: RulePlan) -> Standing:
+    """How *rule* stands at the whole intent."""
     if case.action not in rule.actions:
         return Standing(rule, "not-applicable", case.n)
     n = case.n
@@ -160,7 +162,7 @@ def _stand(case: Case, rule: RulePlan) -> Standing:
 
 def alone(case: Case, rule: RulePlan, q: Fraction) -> Standing:
     """How *rule* by itself would stand, if the same intent asked for *q*."""
-    return _stand(Case(case.plan, case.bound, q, min(case.c, q), case.grid, case.action, case.now), rule)
+    return stand(Case(case.plan, case.bound, q, min(case.c, q), case.grid, case.action, case.now), rule)
 
 
 def _is_monitored(case: Case, rule: RulePlan) -> bool:

@@ -92,14 +92,17 @@ def unknown(sys: str, path: str, problem: str, observed: str = "", limit: str = 
 
 def merge(*values: Any) -> Unknown | None:
     """The union of the unknowns among *values*, or None if all are known."""
-    found = [value.leaves for value in values if isinstance(value, Unknown)]
-    return Unknown(frozenset().union(*found)) if found else None
+    for value in values:
+        if isinstance(value, Unknown):
+            return Unknown(frozenset().union(*(each.leaves for each in values if isinstance(each, Unknown))))
+    return None
 
 
 def both(*values: Truth) -> Truth:
     """Kleene `and`: false if any is false, else unknown if any is unknown."""
-    if any(value is False for value in values):
-        return False
+    for value in values:
+        if value is False:
+            return False
     lost = merge(*values)
     return True if lost is None else lost
 

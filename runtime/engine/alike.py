@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from caplex.runtime.engine.heard import stamped
 from caplex.runtime.engine.prepared import ZERO, Prepared, Slots
+from caplex.runtime.engine.times import stamped
 from caplex.runtime.plan import Plan
 from caplex.runtime.reading import read
 from caplex.runtime.values import Unknown

@@ -111,19 +111,22 @@ class Engine(Persistent):
         event = self._intent(intent)
         if not self._recovered():
             return self._refuse(event)
-        beside = self._asked(lambda: self._beside(event))
+        beside = self._asked(lambda: self._beside(event)) if self._shadows else ()
         step = self._step(event, written=False)
-        assert step.decision is not None
-        told = step.told
-        told["shadows"] = [self._shadow(policy, decision, told) for policy, decision in beside]
+        decision, text = step.decision, step.text
+        assert decision is not None
+        if beside or text is None:  # the text is that of an approval of which there is nothing more to say
+            step.told["shadows"] = [self._shadow(policy, said, step.told) for policy, said in beside]
+            text = None
         try:
-            self._write(event, step)
+            self._write(event, step, text)
         except JournalError:
             return self._refuse(event)
         self._checkpoint_if_due()
-        self._tell("decision", step.decision)
-        self._announce(told)
-        return step.decision
+        if self._listeners:
+            self._tell("decision", decision)
+            self._announce(step.told)
+        return decision
 
     admit = submit
 
@@ -196,6 +199,8 @@ class Engine(Persistent):
 
     def _stamped(self, given: Any, **more: str) -> Any:
         if not isinstance(given, Mapping):
+            return given
+        if type(given) is dict and given.get("at") is not None and (not more or given.get("type") == more.get("type")):
             return given
         for key in getattr(given, "duplicates", ()):
             raise EventError(f"{more.get('type') or given.get('type')}: {pointer(key)} stands there twice", code=events.TWICE, path=pointer(key))

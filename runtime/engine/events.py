@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from caplex.runtime.canonical import NotCanonical, canonical_json, plain, sha256
 from caplex.runtime.clock import NotATime, parse_instant
+from caplex.runtime.engine.times import instant
 from caplex.runtime.errors import EventError
 from caplex.runtime.layout import pointer
 from caplex.runtime.reading import Unreadable, number, shown
@@ -69,6 +70,8 @@ _WORDS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("position", "mode"): ("snapshot", "adjust"), ("account", "mode"): ("merge", "replace"), ("obligation", "status"): ("done", "failed", "seen"),
     ("operator", "act"): ("trip", "rearm", "approve", "decline", "reconcile", "withdraw"), ("policy", "act"): ("activate",),
 }
+_WORDS_OF: Final = {type_: tuple((name, words) for (kind, name), words in _WORDS.items() if kind == type_) for type_, _ in _WORDS}
+_NAMES: Final = {type_: frozenset((*_ANY, *REQUIRED[type_], *optional)) for type_, optional in OPTIONAL.items() if optional is not None}
 _TEXTS_OF_AN_INTENT: Final = ("id", "account", "venue", "symbol", "strategy", "order_id", "intent_id")
 _TEXTS: Final = (*_TEXTS_OF_AN_INTENT, "client_order_id", "new_order_id", "corrects", "pair", "name", "key", "position_side", "oco", "obligation_id",
                  "hold_id", "request_id", "path")
@@ -127,8 +130,8 @@ def read_event(given: Mapping[str, Any]) -> Event:
     for name in REQUIRED[type_]:
         if data.get(name) is None:
             raise EventError(f"{type_}: /{name} is missing", code=MISSING, path=f"/{name}")
-    for (kind, name), words in _WORDS.items():
-        if kind == type_ and data.get(name) is not None and data[name] not in words:
+    for name, words in _WORDS_OF.get(type_, ()):
+        if data.get(name) is not None and data[name] not in words:
             near = get_close_matches(str(data[name]), words, n=1)
             raise EventError(f"{type_}: /{name} is {shown(data[name])}; " + (f"did you mean `{near[0]}`? It is " if near else "") + "one of " + ", ".join(words),
                              code=VALUE, path=f"/{name}")
@@ -137,6 +140,11 @@ def read_event(given: Mapping[str, Any]) -> Event:
 
 
 def _plain(given: Mapping[str, Any], type_: str) -> dict[str, Any]:
+    for name, value in given.items():
+        if type(name) is not str or not (type(value) is str or value is None or value is True or value is False):
+            break
+    else:
+        return dict(given)
     try:
         return {str(key): _reduced(value, pointer(str(key)), 0) for key, value in given.items()}
     except NotCanonical as why:
@@ -160,10 +168,9 @@ def _reduced(value: Any, path: str, depth: int) -> Any:
 
 
 def _known(data: Mapping[str, Any], type_: str) -> None:
-    optional = OPTIONAL[type_]
-    if optional is None:
+    names = _NAMES.get(type_)
+    if names is None:
         return
-    names = (*_ANY, *REQUIRED[type_], *optional)
     for key in data:
         if key not in names and not key.startswith("x_"):
             near = get_close_matches(key, names, n=1) if len(key) <= 100 else []
@@ -232,13 +239,12 @@ def _instant(data: Mapping[str, Any], name: str, type_: str) -> int | None:
     if value is None:
         raise EventError(f"{type_}: /{name} is missing: an instant, 2026-01-05T15:00:00Z", code=MISSING, path=f"/{name}")
     try:
-        return parse_instant(value) if isinstance(value, str) else _no_instant(value)
+        if not isinstance(value, str):
+            raise NotATime("an instant, 2026-01-05T15:00:00Z")
+        found = instant(value)
+        return parse_instant(value) if found is None else found
     except NotATime as why:
         raise EventError(f"{type_}: /{name} is {shown(value)}; wanted {why}", code=TIME, path=f"/{name}") from None
-
-
-def _no_instant(value: Any) -> int:
-    raise NotATime("an instant, 2026-01-05T15:00:00Z")
 
 
 def _identity(data: Mapping[str, Any], type_: str) -> str | None:

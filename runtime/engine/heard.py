@@ -1,7 +1,7 @@
-"""Intents as hosts send them: an object of texts. What `read_event` would make of one is clear without looking into every value.
+"""Events as hosts send them: an object of texts. What `read_event` would make of an intent is clear without looking into every value.
 
-One encoding serves three ends: what the journal keeps of the event, the hash of its content, and the intent inside the
-decision. Anything else (a number, an object inside, a time in an unusual form) is read at length.
+One encoding serves three ends: what the journal keeps of the event, the hash of its content, and (of an intent) what the
+decision says of it. Anything else (a number, an object inside, a time in an unusual form) is read at length.
 """
 from __future__ import annotations
 
@@ -10,68 +10,34 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from json import encoder as _json
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from caplex.runtime.clock import NotATime, format_instant, parse_instant
 from caplex.runtime.engine.events import Event
+from caplex.runtime.engine.times import instant
 
 INTENT_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,36}")
-_AT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:)([0-5][0-9])(?:\.([0-9]{1,9}))?Z", re.ASCII)
 _NAMES: Final = ("account", "venue", "symbol", "strategy", "order_id", "intent_id")
 _LONGEST: Final = 200
-_MOST: Final = 64
-_SECOND: Final = 10**9
-_FAR: Final = parse_instant("9000-01-01T00:00:00Z")
 _MAKER: Final = getattr(_json, "c_make_encoder", None)
 _CHUNKS: Final = _MAKER and _MAKER(None, None, _json.encode_basestring_ascii, None, ":", ",", True, False, False)
 
 
-class PlainIntent(Event):
-    """An intent of texts alone. *written* is the canonical JSON of its data."""
+class Written(Event):
+    """An event of texts alone. *written* is the canonical JSON of its data."""
 
     __slots__ = ("written",)
     written: str
+
+
+class PlainIntent(Written):
+    """An intent of texts alone."""
+
+    __slots__ = ()
 
     @property
     def content(self) -> str:
         """The canonical JSON of what it says but for its type."""
         return self.written.replace(',"type":"intent"', "", 1)
-
-
-_minutes: dict[str, int] = {}  # the last minutes that were asked for, in nanoseconds
-_prefixes: dict[int, str] = {}  # and their texts
-
-
-def instant(text: str) -> int | None:
-    """`clock.parse_instant` for the usual form; None where that has to say."""
-    found = _AT.fullmatch(text)
-    if found is None:
-        return None
-    minute, second, part = found.groups()
-    start = _minutes.get(minute)
-    if start is None:
-        try:
-            start = parse_instant(minute + "00Z")
-        except NotATime:
-            return None
-        if len(_minutes) >= _MOST:
-            _minutes.clear()
-        _minutes[minute] = start
-    return start + int(second) * _SECOND + (int(part.ljust(9, "0")) if part else 0)
-
-
-def stamped(ns: int) -> str:
-    """`clock.format_instant`, whose minutes seldom change."""
-    if not 0 <= ns < _FAR:
-        return format_instant(ns)
-    minute, rest = divmod(ns, 60 * _SECOND)
-    start = _prefixes.get(minute)
-    if start is None:
-        if len(_prefixes) >= _MOST:
-            _prefixes.clear()
-        start = _prefixes[minute] = format_instant(minute * 60 * _SECOND)[:17]
-    second, rest = divmod(rest, _SECOND)
-    return f"{start}{second:02d}.{rest // 1000:06d}Z"
 
 
 def encoded(data: Mapping[str, Any]) -> str:
@@ -99,8 +65,23 @@ def plain_intent(given: Mapping[str, Any]) -> PlainIntent | None:
     text = encoded(given)
     if "\\" in text:  # something is escaped: then a key may stand inside a value
         return None
-    event = PlainIntent("intent", name, at_ns, dict(given))
+    return _with(PlainIntent("intent", name, at_ns, dict(given)), text)
+
+
+def written(event: Event) -> Event:
+    """*event* with its text, if it is one of texts alone: the journal and the hash need not encode it again."""
+    for value in event.data.values():
+        if not (type(value) is str or value is None or value is True or value is False):
+            return event
+    text = encoded(event.data)
+    return event if "\\" in text else _with(Written(event.type, event.id, event.at_ns, event.data), text)
+
+
+_Text = TypeVar("_Text", bound=Written)
+
+
+def _with(event: _Text, text: str) -> _Text:
     object.__setattr__(event, "written", text)
-    # `id` comes behind `at`, so that a comma follows it.
-    event._hash.append("sha256:" + sha256(text.replace(f'"at":"{at}",', "", 1).encode("ascii")).hexdigest())
+    # `type` comes behind `at`, so that a comma follows it.
+    event._hash.append("sha256:" + sha256(text.replace(f'"at":"{event.data["at"]}",', "", 1).encode("ascii")).hexdigest())
     return event

@@ -97,11 +97,13 @@ def unheard(machine: Machine, event: Event, now: int) -> dict[str, Any]:
 
 def arrive(machine: Machine, account: str, now: int, latches: Latches) -> None:
     """What happens before an intent is decided: its time comes, and switches that read time, or what time changes, are judged."""
-    applied = fold.Applied()
-    fold.advance(machine.policy.plan, machine.state, account, now, applied)
-    machine.state.account(account).last_ns = now
-    latches.judge({"now"} | applied.sections, account, now, None)
-    latches.settle(account, now, None)
+    applied, state = fold.Applied(), machine.state
+    fold.advance(machine.policy.plan, state, account, now, applied)
+    state.account(account).last_ns = now
+    if applied.sections or machine.desk.timed:
+        latches.judge({"now"} | applied.sections, account, now, None)
+    if state.latches:
+        latches.settle(account, now, None)
     if latches.tripped:
         machine.overtake(latches, now)
 

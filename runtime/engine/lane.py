@@ -28,14 +28,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.bind import ZERO
 from caplex.runtime.canonical import fixed, to_decimal
-from caplex.runtime.engine import alike, unwritten
-from caplex.runtime.engine.heard import PlainIntent, stamped
+from caplex.runtime.engine import alike
+from caplex.runtime.engine.heard import PlainIntent
+from caplex.runtime.engine.kinds import Kind, Kinds, Roster
 from caplex.runtime.engine.ledger import NOTHING
-from caplex.runtime.engine.lines import Line
-from caplex.runtime.engine.plainly import GRAIN, Odd, grains
-from caplex.runtime.engine.prepared import Moment, Prepared, Size, account_rows, order_value, prepare, tables
+from caplex.runtime.engine.lines import Answer, Line
+from caplex.runtime.engine.plainly import GRAIN, Odd, grains, thin_out
+from caplex.runtime.engine.prepared import Moment, Prepared, Size, account_rows, order_value, prepare
 from caplex.runtime.engine.quick import Kept
-from caplex.runtime.engine.state import Order, Past, Seen, State
+from caplex.runtime.engine.state import Account, Order, Past, Seen, State
+from caplex.runtime.engine.times import stamped
 from caplex.runtime.operators import Unusable
 from caplex.runtime.reading import read
 from caplex.runtime.rows import FUTURE_NS, Row
@@ -51,43 +53,36 @@ if TYPE_CHECKING:
     from caplex.runtime.engine.machine import Machine
     from caplex.runtime.plan import Plan
 
-_MOST_KINDS: Final = 4096
-"""Kinds that are known at a time, or more where the state itself holds more:"""
-_KINDS_A_SYMBOL: Final = 4
 _MOST_SIZES: Final = 8192
 _ALLOW: Final = Verdict.ALLOW
-Kind = tuple[Any, ...]
-
-
-class Kinds:
-    """What is known of one kind of intent: how it is prepared, None if it cannot be; and its line, once one was approved."""
-
-    __slots__ = ("failed", "hopeless", "line", "pause", "prepared")
-
-    def __init__(self) -> None:
-        self.prepared: Prepared | None = None
-        self.line: Line | None = None
-        self.hopeless = False
-        self.failed = self.pause = 0  # how often in a row it could not be prepared, and for how many intents that is not tried again
 
 
 class Sheet:
     """An account as it stands: fields that the policy reads by slot, and from when to when they may be read so."""
 
-    __slots__ = ("begin", "end", "row", "rows", "token")
+    __slots__ = ("begin", "day_start", "end", "fees", "fields", "flows", "peak", "row", "rows")
 
-    def __init__(self, token: tuple[Any, ...], row: Mapping[str, Any] | None, rows: dict[int, Any], begin: int, end: int) -> None:
-        self.token, self.row, self.rows, self.begin, self.end = token, row, rows, begin, end
+    def __init__(self, held: Account, row: Mapping[str, Any] | None, rows: dict[int, Any], begin: int, end: int) -> None:
+        self.fields, self.peak, self.day_start, self.flows, self.fees = held.fields, held.peak, held.day_start, held.flows, held.fees
+        self.row, self.rows, self.begin, self.end = row, rows, begin, end
 
 
 class Swift(Kept):
     """A decision of the fast path. Readings and ruling are put together when somebody asks for more than was told."""
 
-    __slots__ = ("_made", "_shape", "_taken")
+    __slots__ = ("_answer", "_made", "_shape", "_taken")
 
+    _answer: Answer
     _made: LiveBound
     _shape: tuple[Lane, Prepared, Ruling]
     _taken: tuple[Any, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        try:
+            return dict(self._told)
+        except AttributeError:
+            self._told = self._answer.again()  # its own: what a host does to it is not done to the state
+            return dict(self._told)
 
     @property
     def ruling(self) -> Ruling:
@@ -114,7 +109,7 @@ class Lane:
 
     def __init__(self, plan: Plan, desk: Desk) -> None:
         self.plan, self.desk = plan, desk
-        self._kinds: dict[Kind, Kinds] = {}
+        self._kinds = Roster()
         self._elders: dict[Kind, Kinds] | None = {} if alike.shares(plan) else None  # of kinds that differ in the symbol alone, the last that was prepared at length
         self._sizes: dict[tuple[str, str], tuple[Size, Decimal, str] | None] = {}
         self._sheets: dict[str, Sheet] = {}
@@ -147,25 +142,20 @@ class Lane:
         found = None
         if isinstance(value, Fraction) and value > 0 and (count := grains(value)) is not None:
             found = Size(value, count), to_decimal(value), fixed(count, 8)
-        if len(self._sizes) >= _MOST_SIZES:
-            self._sizes.clear()
+        thin_out(self._sizes, _MOST_SIZES)
         self._sizes[key] = found
         return found
 
     # ── deciding ─────────────────────────────────────────────────────────────────────────────────────
 
-    def decide(self, machine: Machine, event: PlainIntent, account: str, now: int, latches: Latches) -> tuple[Swift, dict[str, Any], str] | Less | None:
+    def decide(self, machine: Machine, event: PlainIntent, account: str, now: int, latches: Latches) -> tuple[Swift, Answer, str] | Less | None:
         """The decision, the document and its text, with all that an approval does to the state; or a denial or reduction, or None, and nothing done."""
         kind = self.kind(event.data)
         if kind is None or latches.tripped or latches.obligations:
             return None
-        known = self._kinds.get(kind)
-        if known is None:
-            most = max(_MOST_KINDS, _KINDS_A_SYMBOL * len(machine.state.quotes))
-            if len(self._kinds) >= most:
-                self._make_room(most)
-            known = self._kinds[kind] = Kinds()
-        if known.hopeless or known.pause or any(latch.tripped for latch in machine.state.latches.values()):
+        known = self._kinds.get(kind) or self._kinds.add(kind)
+        latched = machine.state.latches
+        if known.hopeless or known.pause or (latched and any(latch.tripped for latch in latched.values())):
             known.pause -= known.pause > 0
             return None
         size = self._size("quantity", event.data["quantity"])
@@ -182,8 +172,10 @@ class Lane:
             moment = self._look(machine.state, found, account, now, size[0], limit)
             core, leg = self._judge(found, moment)
             if core == (size[0].grains, 0, 0):
-                quiet = not self._may_trip(found, moment)
-                return self._approve(machine, event, known.line, found, moment, size, leg) if known.line is not None and quiet else None
+                line = known.line
+                if line is None and known.elder is not None:
+                    line = known.line = known.elder.line
+                return None if line is None or self._may_trip(found, moment) else self._approve(machine, event, line, found, moment, size, leg)
             if self._teller is None:
                 from caplex.runtime.engine.lessen import Teller
 
@@ -191,13 +183,6 @@ class Lane:
             return self._teller.tell(self, found, moment, core, leg, size[0], self._taken(machine, event, found, moment, size[0], leg))
         except (Odd, Unusable):
             return None
-
-    def _make_room(self, most: int) -> None:
-        """The quarter that has been known longest goes, so that a stream of more kinds does not lose all of them at once."""
-        for kind in list(self._kinds)[: len(self._kinds) - most * 3 // 4]:
-            del self._kinds[kind]
-        if self._elders and len(self._elders) > _MOST_KINDS:
-            self._elders.clear()
 
     def _prepared(self, machine: Machine, kind: Kind, known: Kinds, event: PlainIntent, account: str, now: int) -> Prepared:
         """The kind as it is prepared on the present state. Raises Odd."""
@@ -208,10 +193,10 @@ class Lane:
         if self._elders is not None and symbol is not None:
             family = tuple(each for each in kind if each != ("symbol", symbol))
             elder = self._elders.get(family)
-            if elder is not None and elder is not known and elder.line is not None and elder.prepared is not None and _holds(elder.prepared, state, now):
+            if elder is not None and elder is not known and elder.prepared is not None and _holds(elder.prepared, state, now):
                 found = alike.derive(self.plan, self.desk, elder.prepared, state, account, symbol, now)
                 if found is not None:
-                    known.prepared, known.line = found, elder.line
+                    known.prepared, known.elder, known.line = found, elder, elder.line
                     return found
         intent = machine.named(event.data)
         if intent["account"] != event.data["account"]:
@@ -236,8 +221,10 @@ class Lane:
         if tuple(found.ints) != bound.ints:
             known.hopeless = True
             raise Odd
-        known.prepared, known.failed, known.pause = found, 0, 0
+        known.prepared, known.elder, known.failed, known.pause = found, None, 0, 0
+        self._kinds.weigh(known)
         if self._elders is not None and found.symbol == symbol:
+            thin_out(self._elders, _MOST_SIZES)
             self._elders[family] = known
         return found
 
@@ -277,9 +264,9 @@ class Lane:
 
     def _sheet(self, state: State, held: Any, account: str, now: int) -> Sheet:
         """The account as it stands. Raises Odd."""
-        token = held.fields, held.peak, held.day_start, held.flows, held.fees
         found = self._sheets.get(account)
-        if found is None or not all(a is b for a, b in zip(found.token, token, strict=True)):
+        if found is None or not (found.fields is held.fields and found.peak is held.peak and found.day_start is held.day_start
+                                 and found.flows is held.flows and found.fees is held.fees):
             from caplex.runtime.engine.live import LiveWorld
 
             world = LiveWorld(self.plan, state, self.desk, {"now": stamped(now), "intent": {"action": "noop", "account": account}}, account)
@@ -292,9 +279,8 @@ class Lane:
                     raise Odd
                 fresh = min((spec.fresh_ns for spec in self.plan.schema.sections["account"].fields.values() if spec.fresh_ns), default=None)
                 begin, end = at - FUTURE_NS, end if fresh is None else at + fresh
-            if len(self._sheets) >= _MOST_KINDS:
-                self._sheets.clear()
-            found = self._sheets[account] = Sheet(token, row, account_rows(self.plan, world), begin, end)
+            thin_out(self._sheets, _MOST_SIZES)
+            found = self._sheets[account] = Sheet(held, row, account_rows(self.plan, world), begin, end)
             if row is not None and row.get("currency") not in (None, world.currency):
                 found.end = found.begin - 1  # what a rate says may change
         if held.unreconciled is not None or held.outgoing or (held.fields.get("reconciled") not in (None, True)) or not found.begin <= now <= found.end:
@@ -347,14 +333,14 @@ class Lane:
 
     def _taken(self, machine: Machine, event: PlainIntent, found: Prepared, moment: Moment, size: Size, leg: int) -> tuple[Any, ...]:
         """What a decision rests on, for `again`."""
-        return (dict(event.data), moment.now, size.value, leg, moment.limit, (moment.position, moment.buys, moment.sells, moment.closable), moment.priced,
+        return (event.data, moment.now, size.value, leg, moment.limit, (moment.position, moment.buys, moment.sells, moment.closable), moment.priced,
                 tuple(found.ints), self._sheets[moment.account].row, moment.state.counters, machine.policy, machine.chain)
 
     # ── approving ────────────────────────────────────────────────────────────────────────────────────
 
     def _approve(
         self, machine: Machine, event: PlainIntent, line: Line, found: Prepared, moment: Moment, size: tuple[Size, Decimal, str], leg: int,
-    ) -> tuple[Swift, dict[str, Any], str]:
+    ) -> tuple[Swift, Answer, str]:
         """What `intents.record` does and tells."""
         state, data, now, name = machine.state, event.data, moment.now, event.id
         assert name is not None
@@ -368,14 +354,15 @@ class Lane:
         decision_id = "d-" + sha256(f'{line.start}{event.hash}","{state.seq}"]'.encode("ascii")).hexdigest()[:16]
         notional = fixed(quantity.grains * moment.priced.grains, 16)
         limit = self._size("limit_price", price) if price is not None else None
+        closing, opening = (fixed(leg, 8), fixed(quantity.grains - leg, 8)) if leg else ("0", text)
         told, encoded = line.tell(
-            event, stamped(now), stamped(lapse), decision_id, machine.chain, text, fixed(leg, 8), fixed(quantity.grains - leg, 8), notional, reservation,
-            state.seq, limit[2] if limit is not None else "")
+            event, stamped(now), stamped(lapse), decision_id, machine.chain, text, closing, opening, notional, reservation, state.seq,
+            limit[2] if limit is not None else "")
         if "order_events" in self.plan.keep_ns:
-            state.past(moment.account, "order_events").append(Past("order_events", now, unwritten.row_of(told)))
+            state.past(moment.account, "order_events").append(Past("order_events", now, line.form.row(data, text, notional)))
         state.answer(name, Seen(event.hash, decision_id, now, state.asked_ns, told))
         decision = Swift.__new__(Swift)
-        decision._core, decision._told, decision.verdict, decision.quantity, decision.reason = None, told, _ALLOW, decimal, None
+        decision._core, decision._answer, decision.verdict, decision.quantity, decision.reason = None, told, _ALLOW, decimal, None
         decision._shape = self, found, line.ruling
         decision._taken = self._taken(machine, event, found, moment, quantity, leg)
         return decision, told, encoded
@@ -395,11 +382,15 @@ class Lane:
         if line is None:
             known.hopeless = True
         known.line = line
+        if known.elder is not None and known.elder.line is None:
+            known.elder.line = line
 
 
 def _holds(found: Prepared, state: State, now: int) -> bool:
     """Are the rows that *found* was read of there still, and not too old?"""
-    if not (found.begin <= now <= found.end and all(a is b for a, b in zip(found.tables, tables(state), strict=True))):
+    inputs, strategies, venues, session, fx = found.tables
+    if not (found.begin <= now <= found.end and inputs is state.inputs and strategies is state.strategies and venues is state.venues
+            and session is state.session and fx is state.fx):
         return False
     details = state.details.get(found.symbol)
     return (next(iter(details.values()), None) if details else None) is found.details and (

@@ -21,7 +21,7 @@ from caplex.runtime.engine.live import LiveBound, LiveFacts
 from caplex.runtime.engine.plainly import GRAIN, Odd
 from caplex.runtime.engine.prepared import Moment, Prepared, Size, order_value
 from caplex.runtime.grid import Grid
-from caplex.runtime.judge import Case, Standing, _nothing_left, _stand
+from caplex.runtime.judge import Case, Standing, nothing_left, stand
 from caplex.runtime.plan import Plan
 from caplex.runtime.ruling import Ruling
 from caplex.runtime.values import Unknown
@@ -96,18 +96,25 @@ class Lean(LiveBound):
 
 
 class Teller:
-    """Tells denials and reductions of one policy."""
+    """Tells denials and reductions of one policy.
+
+    Attributes:
+        places: Where the fused form has a slot.
+        switches: Those that count what rules do: they stand behind the rules, and may trip because of them.
+        at_length: Mask of the rules that take something away in more ways than one (a switch, a hold, one that somebody may override):
+            where one of them did, the whole decision is the long way's.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.places = {number: place for place, number in enumerate(plan.fused_slots, 7)}
         self.switches = tuple(rule for rule in plan.rules if rule.kind == "switch" and any(trip.kind in ("rule", "count") for trip in rule.trips))
-        self.closed = sum(1 << number for number, rule in enumerate(plan.rules) if rule.kind == "switch" or rule.effect == "hold" or rule.overridable is not None)
+        self.at_length = sum(1 << number for number, rule in enumerate(plan.rules) if rule.kind == "switch" or rule.effect == "hold" or rule.overridable is not None)
 
     def tell(self, lane: Lane, found: Prepared, moment: Moment, core: Core, leg: int, size: Size, taken: tuple[Any, ...]) -> Less:
         """The decision. Raises Odd where the traced form has to say all of it."""
         _, broken, failing = core
-        if (broken | failing) < 0 or (broken | failing) & self.closed:
+        if (broken | failing) < 0 or (broken | failing) & self.at_length:
             raise Odd
         lean = self._lean(lane, found, moment, leg, taken)
         case = Case(self.plan, lean, size.value, Fraction(leg, GRAIN), lean._grid, found.action, lean.now)
@@ -134,17 +141,17 @@ class Teller:
             rule = rules[number]
             if rule.phase != phase:
                 phase = rule.phase
-                if _nothing_left(case):
+                if nothing_left(case):
                     raise Odd
             if number < last:
-                standing = _stand(case, rule)
+                standing = stand(case, rule)
                 if standing.state != ("broken" if broken >> number & 1 else "kept"):
                     raise Odd
                 standing.fails = bool(failing >> number & 1)
             elif case.action not in rule.actions or (rule.kind != "switch" and case.bound.broken(rule, case.n, case.c) is False):
                 continue
             else:
-                standing = _stand(case, rule)
+                standing = stand(case, rule)
             if rule.kind == "switch":
                 if standing.state not in ("kept", "not-applicable"):
                     raise Odd

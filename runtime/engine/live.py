@@ -55,6 +55,8 @@ class Desk:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.switches = {rule.id: rule for rule in plan.rules if rule.kind == "switch"}
+        self.timed = any("now" in rule.trip_reads or any(trip.confirm is not None for trip in rule.trips) for rule in self.switches.values())
+        """May time alone, which every intent brings, trip a switch?"""
         self.ledgers: dict[str, Ledger] = {}
         self.windows, self.plain = Windows(), is_plain(plan)
         self.orders: dict[str, tuple[Order, Entry, dict[str, Any]]] = {}

@@ -4,7 +4,7 @@
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,15 +12,16 @@ from typing import Any, Final
 
 from caplex.runtime import holds
 from caplex.runtime.canonical import sha256, sha256_bytes
-from caplex.runtime.clock import format_instant, parse_instant
+from caplex.runtime.clock import parse_instant
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine import activation, admission, events, facts, fold, intents, refilling
 from caplex.runtime.engine.events import Event, read_event
 from caplex.runtime.engine.heard import INTENT_ID as INTENT_ID
-from caplex.runtime.engine.heard import plain_intent
+from caplex.runtime.engine.heard import plain_intent, written
 from caplex.runtime.engine.latches import Latches
 from caplex.runtime.engine.live import Desk
 from caplex.runtime.engine.state import State
+from caplex.runtime.engine.times import stamped
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
 from caplex.runtime.roles import Act, Refusal, Roles
@@ -28,20 +29,20 @@ from caplex.runtime.roles import Act, Refusal, Roles
 TTL: Final = timedelta(seconds=30)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """What one event came to.
 
     Attributes:
         kind: ``decision`` for an intent, ``outcome`` for everything else.
-        told: The document that the journal keeps.
+        told: The document that the journal keeps; it may be completed, before it is written.
         decision: For an intent.
         released: Decisions on intents whose hold an act has lifted.
         text: The canonical text of *told*, where it is at hand.
     """
 
     kind: str
-    told: dict[str, Any]
+    told: MutableMapping[str, Any]
     decision: Decision | None = None
     released: tuple[Decision, ...] = ()
     text: str | None = None
@@ -75,15 +76,16 @@ class Machine:
     def latches(self) -> Latches:
         return Latches(self.policy, self.state, self.desk)
 
-    def named(self, intent: Mapping[str, Any]) -> dict[str, Any]:
+    def named(self, intent: Mapping[str, Any]) -> Mapping[str, Any]:
         """*intent* with the only account that there is, if it names none; else with its account as events name it."""
         account = intent.get("account")
         if account is None:
             only = self.state.only_account
-            return {**intent, "account": only} if only else dict(intent)
+            return {**intent, "account": only} if only else intent
         if isinstance(account, str):
-            return {**intent, "account": admission.normalised(self.policy.plan.schema, "account", account)}
-        return dict(intent)
+            name = admission.normalised(self.policy.plan.schema, "account", account)
+            return intent if name == account else {**intent, "account": name}
+        return intent
 
     def facts(self, event: Event | None) -> dict[str, Any]:
         """What a decision on the intent *event* would see; on none, everything as it is."""
@@ -92,7 +94,7 @@ class Machine:
         twin, intent, _, now = self.ahead(event)
         return facts.document(self.policy.plan, twin.state, intent, now)
 
-    def ahead(self, event: Event) -> tuple[Machine, dict[str, Any], str, int]:
+    def ahead(self, event: Event) -> tuple[Machine, Mapping[str, Any], str, int]:
         """A machine of its own at the moment at which the intent *event* would be decided: the intent, its account, the time."""
         twin = copy(self)
         twin.state, twin.desk = self.state.fork(), Desk(self.policy.plan)
@@ -115,7 +117,8 @@ class Machine:
                              code=events.DOOR, path="/type")
         if event.type == "intent" and (event.id is None or not INTENT_ID.fullmatch(event.id)):
             raise EventError(f"intent: /id is `{event.id}`; letters, digits, `_`, `.` and `-` are wanted, at most 36", code=events.VALUE, path="/id")
-        return admission.admit(self.policy.plan.schema, event)
+        event = admission.admit(self.policy.plan.schema, event)
+        return written(event) if self.shortcuts and event.type != "intent" else event
 
     def step(self, event: Event, *, subject: str | None = None) -> Step:
         """Take *event*. Deterministic: same state, same event, same answer."""
@@ -149,7 +152,7 @@ class Machine:
     def _outcome(self, event: Event, latches: Latches | None, *, status: str, **more: Any) -> Step:
         told: dict[str, Any] = {
             "schema": "caplex.outcome/1", "seq": self.state.seq, "event": {"type": event.type, "id": event.id},
-            "at": format_instant(event.at_ns), "status": status, "tripped": latches.tripped if latches else [],
+            "at": stamped(event.at_ns), "status": status, "tripped": latches.tripped if latches else [],
             "obligations": latches.obligations if latches else [], "reservations": [], "discrepancies": [], "warnings": []}
         if latches is not None and latches.rearmed:
             told["rearmed"] = latches.rearmed

@@ -16,10 +16,12 @@ from caplex.runtime.engine import intents
 from caplex.runtime.engine.asked import PRICE, Asked, events_of, intent_of
 from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.heard import PlainIntent
-from caplex.runtime.engine.lane import Kinds, Lane, _holds, grains_of
+from caplex.runtime.engine.kinds import Kinds
+from caplex.runtime.engine.lane import Lane, _holds, grains_of
 from caplex.runtime.engine.plainly import GRAIN, Odd
-from caplex.runtime.engine.prepared import Moment, Prepared, Size, _Settled, exact, order_value
+from caplex.runtime.engine.prepared import Moment, Prepared, Size, _Settled, order_value
 from caplex.runtime.engine.rings import Counted, Key, Ring, approved, ring_of
+from caplex.runtime.engine.scales import exact
 from caplex.runtime.engine.strides import ODD, Give, Shape, Step, Take, Writer, compiled, has_totals, places
 from caplex.runtime.errors import EventError
 from caplex.runtime.operators import Unusable

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from caplex.runtime.decision import Decision
 from caplex.runtime.engine import intents, unwritten
 from caplex.runtime.engine.events import Event
-from caplex.runtime.engine.heard import PlainIntent
+from caplex.runtime.engine.heard import Written
 from caplex.runtime.engine.keeping import Keeper
 from caplex.runtime.engine.machine import Machine, Step
 from caplex.runtime.engine.rebuilding import Rebuild, Unmet, policy_of, policy_record, record_at, write_answer
@@ -158,15 +158,15 @@ class Persistent:
         self._machine, self._midway = rebuilt.machine, False
         return rebuilt
 
-    def _write(self, event: Event, step: Step) -> None:
-        """The intent and its answer, both or neither. Raises JournalError; then the state is what it was."""
+    def _write(self, event: Event, step: Step, text: str | None) -> None:
+        """The intent and its answer, both or neither; *text* is the answer's, where it is at hand. Raises JournalError; then the state is what it was."""
         if self._journal is None:
             self._midway = False
             return
         at = record_at(event)
         try:
-            self._journal.append("event", at, event.data, later=True, text=event.written if isinstance(event, PlainIntent) else None)
-            self._journal.append("decision", at, step.told, later=True, text=step.text if not step.told["shadows"] else None)
+            self._journal.append("event", at, event.data, later=True, text=event.written if isinstance(event, Written) else None)
+            self._journal.append("decision", at, step.told, later=True, text=text)
             self._journal.flush()
         except JournalError as error:
             self._fail(str(error))
@@ -176,9 +176,10 @@ class Persistent:
     def _write_event(self, event: Event, subject: str | None) -> None:
         if self._journal is None:
             return
-        body = dict(event.data) if subject is None else {**event.data, "x_subject": subject}
+        body = event.data if subject is None else {**event.data, "x_subject": subject}
+        text = event.written if subject is None and isinstance(event, Written) else None
         try:
-            self._journal.append("event", record_at(event), body, later=True)
+            self._journal.append("event", record_at(event), body, later=True, text=text)
             self._journal.flush()
         except JournalTrouble as error:
             self._degraded = str(error)  # it was not taken: the machine stands where the journal does

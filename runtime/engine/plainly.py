@@ -6,9 +6,10 @@ instrument are the same objects (rows are replaced, never changed). Everything e
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from caplex.runtime.clock import NotATime, parse_instant
@@ -28,11 +29,18 @@ GRAIN: Final = 10**8
 _NONE: Final[Mapping[Any, Any]] = {}
 _DIMENSIONS: Final = ("account", "venue", "symbol", "position_side")
 _MOST_BITS: Final = 1000
-_MOST: Final = 10_000
+_MOST: Final = 16_384
 
 
 class Odd(Exception):
     """Nothing that can be said in whole numbers: the long way has to say it."""
+
+
+def thin_out(table: dict[Any, Any], most: int) -> None:
+    """Where *table* is full, the quarter that came first goes, and not all of it."""
+    if len(table) >= most:
+        for key in list(islice(table, most // 4)):
+            del table[key]
 
 
 def grains(value: Fraction) -> int | None:
@@ -64,19 +72,19 @@ class Priced:
 class Held(Row):
     """A position as an aggregate reads it, for the few fields that are at hand."""
 
-    __slots__ = ("_key", "_position", "_priced")
+    __slots__ = ("_priced", "key", "position")
 
-    def __init__(self, key: Key, row: Position, priced: Priced) -> None:
-        self._key, self._position, self._priced = key, row, priced
+    def __init__(self, key: Key, position: Position, priced: Priced) -> None:
+        self.key, self.position, self._priced = key, position, priced
 
     def cell(self, name: str) -> Any:
         if name == "quantity":
-            return self._position.quantity
+            return self.position.quantity
         if name == "price":
             return self._priced.price
         if name == "notional":
-            return self._position.quantity * self._priced.value
-        said = self._key[_DIMENSIONS.index(name)] if name in _DIMENSIONS else ""
+            return self.position.quantity * self._priced.value
+        said = self.key[_DIMENSIONS.index(name)] if name in _DIMENSIONS else ""
         if not said:
             raise Odd
         return said
@@ -87,10 +95,10 @@ class OneSymbol:
 
     __slots__ = ("_rows", "schema")
 
-    def __init__(self, schema: Any, rows: list[Row]) -> None:
+    def __init__(self, schema: Any, rows: Sequence[Row]) -> None:
         self.schema, self._rows = schema, rows
 
-    def rows(self, section: str) -> list[Row]:
+    def rows(self, section: str) -> Sequence[Row]:
         return self._rows
 
 
@@ -100,6 +108,7 @@ class Plainly:
     def __init__(self, plan: Plan, fresh_ns: int) -> None:
         self.plan, self.fresh_ns = plan, fresh_ns
         self.priced: dict[str, Priced] = {}
+        self._folds: dict[tuple[Any, ...], tuple[Priced, tuple[Any, ...]]] = {}  # by key and quantity: that, and the price, are what they read
         self._leaves: dict[str, tuple[Order, int]] = {}  # of orders, which are replaced and never changed
         sections = plan.schema.sections
         specs = [spec for name in ("position", "positions", "orders") if name in sections for spec in sections[name].fields.values()]
@@ -127,8 +136,7 @@ class Plainly:
         units, stamp = grains(value), world.stamp(row)
         if units is None or (stamp is None and quote.get("as_of") is not None):
             return
-        if len(self.priced) >= _MOST:
-            self.priced.clear()
+        thin_out(self.priced, _MOST)
         venues = tuple(each for each in (venue, *details) if each)
         self.priced[symbol] = Priced(quote, instrument, price, world.unit_factor(symbol, venue or None), value, units, stamp, venue, venues)
 
@@ -187,15 +195,29 @@ class Plainly:
     def _open(self, order: Order) -> int | None:
         leaves = grains(order.leaves)
         if leaves is not None:
-            if len(self._leaves) >= _MOST:
-                self._leaves.clear()
+            thin_out(self._leaves, _MOST)
             self._leaves[order.id] = order, leaves
         return leaves
+
+    def _fold(self, rows: list[Held], priced: Priced) -> tuple[Any, ...]:
+        """What aggregates over positions come to in one symbol. Raises Odd."""
+        quantity = rows[0].position.quantity if rows else None
+        of = (rows[0].key, quantity.numerator, quantity.denominator) if quantity is not None else ()
+        known = self._folds.get(of)
+        if known is not None and (known[0] is priced or not rows):
+            return known[1]
+        here = OneSymbol(self.plan.schema, rows)
+        folds = tuple([fold_part(function, self.plan.folds[number](here, ())) for number, function in self.plan.by_symbol.items()])
+        if any(isinstance(each, Unknown) for each in folds):
+            raise Odd
+        thin_out(self._folds, _MOST)
+        self._folds[of] = priced, folds
+        return folds
 
     def _part(self, positions: Mapping[Key, Position], orders: Mapping[str, Order], priced: Priced, now: int) -> Part | None:
         venue = side = None
         quantity = buys = sells = 0
-        rows: list[Row] = []
+        rows: list[Held] = []
         for key, row in positions.items():
             _, venue, _, side = key
             held = grains(row.quantity)
@@ -221,10 +243,7 @@ class Plainly:
             return None
         if not (quantity or buys or sells):
             return None
-        here, value = OneSymbol(self.plan.schema, rows), priced.grains
-        folds = tuple(fold_part(function, self.plan.folds[number](here, ())) for number, function in self.plan.by_symbol.items())
-        if any(isinstance(each, Unknown) for each in folds):
-            return None
+        folds, value = self._fold(rows, priced) if self.plan.by_symbol else (), priced.grains
         up, down, money = quantity + buys, quantity - sells, quantity * value
         return Part(max(abs(up), abs(down)) * value, up * value, down * value, abs(money), money, quantity != 0, True, True,
                     priced.stamp_ns if self.fresh_ns else None, folds, (quantity, buys, sells, venue, side))

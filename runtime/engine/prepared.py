@@ -17,6 +17,7 @@ from caplex.runtime.bind import PLACES
 from caplex.runtime.engine.fold import day_of
 from caplex.runtime.engine.ledger import Ledger, Part
 from caplex.runtime.engine.plainly import Odd, Priced
+from caplex.runtime.engine.scales import Fill, exact, shifted
 from caplex.runtime.engine.windows import NOBODY
 from caplex.runtime.overrides import reach
 from caplex.runtime.plan import Plan, SlotSpec
@@ -67,9 +68,6 @@ class Moment:
     rows: Mapping[int, Any]  # fields of the account by slot
 
 
-Fill = Callable[[Moment], Any]
-
-
 @dataclass(slots=True)
 class Prepared:
     """One kind of intent.
@@ -114,34 +112,6 @@ class Prepared:
 def tables(state: State) -> tuple[Any, ...]:
     """What is replaced as a whole when it changes."""
     return (state.inputs, state.strategies, state.venues, state.session, state.fx)
-
-
-def shift(value: Any, places: int, scale: int | None) -> int:
-    """*value* with so many decimals as a number with *scale* decimals. Raises Odd."""
-    if scale is None or type(value) is not int:
-        raise Odd
-    if scale >= places:
-        return int(value * 10 ** (scale - places))
-    found, rest = divmod(value, 10 ** (places - scale))
-    if rest:
-        raise Odd
-    return int(found)
-
-
-def exact(value: Any, scale: int | None, default: Any = None) -> Any:
-    """*value* as `Bound` gives it to the fused form; *default* stands for what is absent. Raises Odd."""
-    if value is ABSENT:
-        return default
-    if isinstance(value, Fraction):
-        if scale is None:
-            raise Odd
-        number, rest = divmod(value.numerator * 10**scale, value.denominator)
-        if rest:
-            raise Odd
-        return number
-    if not isinstance(value, str | bool | frozenset):
-        raise Odd
-    return value
 
 
 class _Settled:
@@ -268,7 +238,7 @@ class Slots:
             case "permitted":
                 return False
             case "now":
-                return self._put(number, lambda _: lambda m: shift(m.now, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.now, 0, scale))
             case "counter":
                 name = spec.name
                 return self._put(number, lambda default: lambda m: exact(read(_COUNT, m.state.counters.get(name), ""), scale, default), "counters")
@@ -295,7 +265,7 @@ class Slots:
         match spec.section:
             case "intent":
                 if name == "quantity":
-                    return self._put(number, lambda _: lambda m: shift(m.grains, PLACES, scale))
+                    return self._put(number, lambda _: shifted(lambda m: m.grains, PLACES, scale))
                 if name == "limit_price" and not isinstance(self.found.bound.slots[number], Unknown) and self.found.bound.slots[number] is not ABSENT:
                     return self._put(number, lambda _: lambda m: _limit(m, scale))
                 if name in ("id", "at"):
@@ -306,7 +276,7 @@ class Slots:
             case "account":
                 return self._put(number, lambda default: lambda m: exact(m.rows[number], scale, default), "account")
             case "position" if own and name == "quantity":
-                return self._put(number, lambda _: lambda m: shift(m.position, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position, PLACES, scale))
             case "position" | "positions" | "orders":
                 raise Odd
             case "market" if own and name == "price":
@@ -326,34 +296,34 @@ class Slots:
             case "direction" | "side":
                 return False
             case "position":
-                return self._put(number, lambda _: lambda m: shift(m.position, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position, PLACES, scale))
             case "base":
-                return self._put(number, lambda _: lambda m: shift(m.position + m.buys if buy else m.position - m.sells, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.position + m.buys if buy else m.position - m.sells, PLACES, scale))
             case "value":
-                return self._put(number, lambda _: lambda m: shift(m.priced.grains, PLACES, scale), "price")
+                return self._put(number, lambda _: shifted(lambda m: m.priced.grains, PLACES, scale), "price")
             case "order_value":
                 return self._put(number, lambda _: lambda m: exact(order_value(m, buy=buy), scale))
             case "closing":
-                return self._put(number, lambda _: lambda m: shift(m.closable, PLACES, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.closable, PLACES, scale))
             case "day_start":
                 header = self.plan.header
-                return self._put(number, lambda _: lambda m: shift(day_of(m.now, header.timezone, header.day_start_ns), 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: day_of(m.now, header.timezone, header.day_start_ns), 0, scale))
         self.found.totals = True
         match spec.name:
             case "others_gross":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.gross - m.part.gross, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.gross - m.part.gross, _MONEY, scale))
             case "others_net":
                 if buy:
-                    return self._put(number, lambda _: lambda m: shift(m.ledger.up - m.part.up, _MONEY, scale))
-                return self._put(number, lambda _: lambda m: shift(m.ledger.down - m.part.down, _MONEY, scale))
+                    return self._put(number, lambda _: shifted(lambda m: m.ledger.up - m.part.up, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.down - m.part.down, _MONEY, scale))
             case "held_gross":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.held_gross, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.held_gross, _MONEY, scale))
             case "held_net":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.held_net, _MONEY, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.held_net, _MONEY, scale))
             case "held_count":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.holding, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.holding, 0, scale))
             case "committed_count":
-                return self._put(number, lambda _: lambda m: shift(m.ledger.committed, 0, scale))
+                return self._put(number, lambda _: shifted(lambda m: m.ledger.committed, 0, scale))
         raise Odd
 
     def _fold(self, number: int, spec: SlotSpec, settled: set[int]) -> None:

@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any, Final
 
 from caplex.runtime import holds, rearming
 from caplex.runtime.engine import transfers
+from caplex.runtime.engine.lines import Answer
 from caplex.runtime.engine.state import Account, Latch, Order, Past, Position, Seen, State
 
-FORM: Final = 3
+FORM: Final = 4
 """Changes whenever a field does: a snapshot of another form is left aside."""
 _PLAIN: Final = ("counters", "inputs", "obligations", "session", "strategies", "venues", "fx")
 
@@ -67,7 +69,7 @@ def dump(state: State, without: Leaving | None = None) -> dict[str, Any]:
         "seen": {}, "event_ids": [], "fills": {},
     }
     if without is None:
-        found["seen"] = {name: [seen.hash, seen.decision_id, seen.at_ns, seen.kept_ns, dict(seen.told)] for name, seen in state.seen.items()}
+        found["seen"] = {name: [seen.hash, seen.decision_id, seen.at_ns, seen.kept_ns, document_of(seen)] for name, seen in state.seen.items()}
         found["event_ids"] = [[*key, digest] for key, digest in state.event_ids.items()]
         found["fills"] = dict(state.fills)
     return found
@@ -77,12 +79,17 @@ def whole(state: State) -> dict[str, Any]:
     """All of the state, wherever it lies: two engines that saw the same have the same, whatever either keeps in memory."""
     found = dump(state)
     found["orders"] = [order_row(order) for order in state.every("orders").values()]
-    found["seen"] = {name: [seen.hash, seen.decision_id, seen.at_ns, seen.kept_ns, dict(seen.told)] for name, seen in state.every("seen").items()}
+    found["seen"] = {name: [seen.hash, seen.decision_id, seen.at_ns, seen.kept_ns, document_of(seen)] for name, seen in state.every("seen").items()}
     found["event_ids"] = [[*key, digest] for key, digest in state.every("event_ids").items()]
     found["holds"] = {name: hold.stored() for name, hold in state.every("holds").items()}
     for name in ("fills", "by_client", "by_intent"):
         found[name] = state.every(name)
     return found
+
+
+def document_of(seen: Seen) -> dict[str, Any]:
+    """What was answered."""
+    return seen.told.again() if isinstance(seen.told, Answer) else dict(seen.told)
 
 
 def load(stored: Mapping[str, Any]) -> State | None:
@@ -141,8 +148,9 @@ def _fraction(text: str | None) -> Fraction | None:
 
 
 _MONEY: Final = ("peak", "day_start", "flows", "fees")
-_UNITS: Final = ("quantity", "filled", "reported", "presumed")
 _ORDER: Final = tuple(field.name for field in fields(Order))
+_UNITS: Final = tuple(_ORDER.index(name) for name in ("quantity", "filled", "reported", "presumed"))
+_FIELDS: Final = attrgetter(*_ORDER)
 
 
 def _account(held: Account) -> dict[str, Any]:
@@ -165,17 +173,19 @@ def _read_position(told: list[Any]) -> Position:
     return Position(Fraction(quantity), _fraction(price), as_of, more)
 
 
-def order_row(order: Order) -> dict[str, Any]:
-    """The order in JSON values; `read_order` reads it."""
-    told = {name: getattr(order, name) for name in _ORDER}
-    for name in _UNITS:
-        told[name] = _number(told[name])
-    told["more"] = dict(order.more)
+def order_row(order: Order) -> list[Any]:
+    """The order in JSON values, field by field; `read_order` reads it."""
+    told = list(_FIELDS(order))
+    for place in _UNITS:
+        told[place] = str(told[place])
     return told
 
 
-def read_order(told: Mapping[str, Any]) -> Order:
-    return Order(**{**told, **{name: Fraction(told[name]) for name in _UNITS}})
+def read_order(told: list[Any]) -> Order:
+    values = list(told)
+    for place in _UNITS:
+        values[place] = Fraction(values[place])
+    return Order(*values)
 
 
 def _latch(latch: Latch) -> dict[str, Any]:

@@ -20,19 +20,22 @@ from typing import Any, Final
 
 from caplex.runtime import holds
 from caplex.runtime.engine import snapshot
+from caplex.runtime.engine.forms import Forms
+from caplex.runtime.engine.lines import Answer
 from caplex.runtime.engine.names import Names
 from caplex.runtime.engine.packing import exactly, pack, sample_of, unpack
 from caplex.runtime.engine.state import Order, Seen, State
 from caplex.runtime.errors import JournalError
 from caplex.runtime.holds import Hold
 
-FORM: Final = f"caplex.store/2.{snapshot.FORM}"
+FORM: Final = f"caplex.store/3.{snapshot.FORM}"
 NEVER: Final = 2**63 - 1
 _WAIT: Final = 1  # seconds for whoever looks into the file with another tool
 _TABLES: Final = {
     "meta": "name text primary key, value text not null",
     "parts": "name text primary key, body blob not null",
     "intents": "id text primary key, hash text not null, decision_id text not null, kept_ns integer not null, body blob not null",
+    "forms": "number integer primary key, body blob not null",
     "events": "type text not null, id text not null, hash text not null, primary key (type, id)",
     "orders": "id text primary key, body blob not null",
     "aliases": "kind text not null, name text not null, id text not null, primary key (kind, name)",
@@ -75,6 +78,7 @@ class Store:
         self._names = Names()
         self._sample = b""
         """An answer as it stood in the first checkpoint; later ones are packed against it."""
+        self._forms = Forms()
         self.mark: Mark | None = None
 
     @classmethod
@@ -107,7 +111,7 @@ class Store:
             raise sqlite3.DatabaseError("another form")
         self._db.execute("begin immediate")
         for name, columns in _TABLES.items():
-            self._db.execute(f"create table if not exists {name} ({columns})" + ("" if name == "fills" else " without rowid"))
+            self._db.execute(f"create table if not exists {name} ({columns})" + ("" if name in ("fills", "forms") else " without rowid"))
         for name, columns in _INDEXES.items():
             self._db.execute(f"create index if not exists {name} on {columns}")
         self._put_meta("form", FORM)
@@ -115,6 +119,7 @@ class Store:
         stored = self._meta("mark")
         self.mark = Mark(**json.loads(stored)) if stored is not None else None
         self._sample = (self._meta("sample") or "").encode()
+        self._forms = Forms(self._open_db.execute("select number, body from forms").fetchall())
         self._read_names()
 
     def _read_names(self) -> None:
@@ -145,7 +150,7 @@ class Store:
             db.execute("commit")
         except sqlite3.Error as error:
             raise self._unwritten(error) from None
-        self.mark, self._names, self._sample = None, Names(), b""
+        self.mark, self._names, self._sample, self._forms = None, Names(), b"", Forms()
 
     def close(self) -> None:
         if self._db is not None:
@@ -227,7 +232,7 @@ class Store:
             JournalError: the disk does not take it; nothing was written, and nothing was taken out.
         """
         db, out = self._open_db, snapshot.leaving(state)
-        for name in (*state.seen, *out.orders, *out.by_client, *out.by_intent, *(each for _, each in state.event_ids)):
+        for name in {*state.seen, *out.orders, *out.by_client, *out.by_intent, *(each for _, each in state.event_ids)}:
             self._names.add(name)
         try:
             db.execute("begin immediate")
@@ -235,10 +240,11 @@ class Store:
             sample = self._sample
             if not sample and state.seen:
                 first = next(iter(state.seen.values()))
-                sample = sample_of([first.at_ns, first.kept_ns, first.told])
+                sample = sample_of([first.at_ns, first.kept_ns, snapshot.document_of(first)])
                 self._put_meta("sample", sample.decode())
             db.executemany("insert or replace into intents values (?, ?, ?, ?, ?)", (
-                (_key(name), seen.hash, seen.decision_id, _within(seen.kept_ns), pack([seen.at_ns, seen.kept_ns, seen.told], sample)) for name, seen in state.seen.items()))
+                (_key(name), seen.hash, seen.decision_id, _within(seen.kept_ns), self._answer(seen, sample)) for name, seen in state.seen.items()))
+            db.executemany("insert into forms values (?, ?)", self._forms.fresh())
             db.executemany("insert or replace into events values (?, ?, ?)", ((kind, _key(name), digest) for (kind, name), digest in state.event_ids.items()))
             db.executemany("insert or replace into orders values (?, ?)", ((_key(name), pack(snapshot.order_row(state.orders[name]))) for name in out.orders))
             for kind, names, leaving in (("client", state.by_client, out.by_client), ("intent", state.by_intent, out.by_intent)):
@@ -252,13 +258,25 @@ class Store:
             self._put_meta("mark", json.dumps(asdict(mark)))
             db.execute("commit")
         except sqlite3.Error as error:
+            self._forms.drop()
             raise self._unwritten(error) from None
         except BaseException:
+            self._forms.drop()
             db.execute("rollback")
             raise
         self.mark, self._sample = mark, sample
+        self._forms.keep()
         _take_out(state, out)
         state.archive, state.archive_due_ns = self, -(2**63)
+
+    def _answer(self, seen: Seen, sample: bytes) -> bytes:
+        """What was answered, as a row keeps it: one that has a form says its number, and what fills it."""
+        told = seen.told
+        number = self._forms.number(told.form) if isinstance(told, Answer) and told.untouched else None
+        if number is not None:
+            assert isinstance(told, Answer)
+            return pack([seen.at_ns, seen.kept_ns, number, *told.filled])
+        return pack([seen.at_ns, seen.kept_ns, snapshot.document_of(seen)], sample)
 
     def _write_gone(self, state: State) -> None:
         for table, names in (("intents", state.gone["seen"]), ("orders", state.gone["orders"]), ("holds", state.gone["holds"])):
@@ -280,7 +298,11 @@ class Store:
     # ── what is asked for seldom ─────────────────────────────────────────────────────────────────────
 
     def _seen(self, row: Any) -> Seen:
-        return Seen(row[0], row[1], *_unpack(row[2], self._sample))
+        at_ns, kept_ns, told, *values = _unpack(row[2], self._sample)
+        try:
+            return Seen(row[0], row[1], at_ns, kept_ns, Answer(self._forms[told], tuple(values)) if values else told)
+        except ValueError as error:
+            raise self._unread(error) from None
 
     def find_intent(self, name: str) -> Seen | None:
         if name not in self._names:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from caplex.runtime.engine.machine import Machine
 
 NOTE: Final = "closing_continued"
+ROW: Final = ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id")
 
 
 def why(now: int) -> str:
@@ -55,7 +56,7 @@ def _one(machine: Machine, digest: str, told: Mapping[str, Any]) -> None:
 
 def row_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the history of approved orders keeps of the decision *told*: its limit price if it has one, and the money that it reserved."""
-    row = {each: told[each] for each in ("symbol", "strategy", "venue", "side", "quantity", "action", "intent_id") if told[each] is not None}
+    row = {each: told[each] for each in ROW if told[each] is not None}
     price, reserved = told["intent"].get("limit_price"), told["reservation"]
     if isinstance(price, str):
         row["price"] = price

@@ -120,7 +120,7 @@ def _plain(value: Any, depth: int) -> bool:
             if type(key) is not str:
                 return False
             kind = type(item)
-            if kind is str or kind is int or kind is bool or item is None:
+            if kind is str or kind is int or kind is bool or item is None or (kind is list and not item and depth < MAX_DEPTH):
                 continue
             if not _plain(item, depth + 1):
                 return False
@@ -156,12 +156,14 @@ def _reduced(value: Any, depth: int) -> Any:
     raise NotCanonical("a float: give the decimal as text" if isinstance(value, float) else f"a {type(value).__name__}")
 
 
-def write(seq: int, prev: str, kind: str, at: str | None, body: str) -> tuple[str, str]:
+def write(seq: int, prev: str, kind: str, at: str | None, body: str) -> tuple[bytes, str]:
     """A line with its newline, and its hash. *body* is encoded already."""
-    start = f'{{"at":"{at}","body":{body},' if at is not None else f'{{"at":null,"body":{body},'
-    rest = f'"kind":"{kind}","prev":"{prev}","seq":{seq}}}'
-    digest = sha256((start + rest).encode("ascii")).hexdigest()
-    return f'{start}"hash":"{digest}",{rest}\n', digest
+    start = (f'{{"at":"{at}","body":{body},' if at is not None else f'{{"at":null,"body":{body},').encode("ascii")
+    rest = f'"kind":"{kind}","prev":"{prev}","seq":{seq}}}'.encode("ascii")
+    hashed = sha256(start)
+    hashed.update(rest)
+    digest = hashed.hexdigest()
+    return b'%b"hash":"%b",%b\n' % (start, digest.encode("ascii"), rest), digest
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────

@@ -44,7 +44,7 @@ class Journal:
         self._id = ""
         self._written = Mark(-1, FIRST, 0)  # the last line in the file
         self._next, self._hash, self._at = 0, FIRST, None
-        self._buffer: list[str] = []
+        self._buffer: list[bytes] = []
         self._unsynced = 0
         self._trouble: str | None = None  # why nothing more is written
         self._kinds: set[str] = set()
@@ -228,7 +228,7 @@ class Journal:
             self._forget()
             raise JournalTrouble("io", f"the journal `{self.path}`: chaining a record was interrupted, and nothing since the last flush is written",
                                  retryable=True)
-        data = "".join(self._buffer).encode("ascii")
+        data = b"".join(self._buffer)
         due = self.durability == "each" or (self.durability == "group" and self._unsynced + len(self._buffer) >= self._group)
         mark = Mark(self._next - 1, self._hash, self._written.offset + len(data))
         self._trouble = "writing it was interrupted"  # until it is known how it ended

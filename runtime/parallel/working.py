@@ -163,7 +163,7 @@ def _part(task: Task, run: Run) -> Done:
         waiting = None
         if kind == SHARED and step is not None:
             run.found.events += task.keeper
-            waiting = index.seq[number], step.told
+            waiting = index.seq[number], dict(step.told)
             said = {name: step.told[name] for name in BY_ACCOUNT if step.told.get(name)}
             if said:
                 done.said[index.seq[number]] = said

@@ -245,7 +245,7 @@ MUTANTS = (
     Mutant("s = 0 for s = c", judge, "_start", "if not (rule.skipped or opening_only)", "if True", needs="skips"),
     Mutant("s = c for s = 0", judge, "_start", "if not (rule.skipped or opening_only)", "if False", needs="faces"),
     Mutant("unless worse ignored", judge, "_start", "not rule.unless_worse", "True", needs="unless worse"),
-    Mutant("waiver ignored", judge, "_stand", "if waiver is not None", "if False", needs="waiver"),
+    Mutant("waiver ignored", judge, "stand", "if waiver is not None", "if False", needs="waiver"),
     Mutant("waiver without end", judge, "_waiver", "case.now < waiver.until_ns and", "", needs="waiver"),
     Mutant("monitor ignored", judge, "_is_suspended", 'rule.monitor == "always" or', "False and", needs="monitor"),
     Mutant(
@@ -259,20 +259,20 @@ MUTANTS = (
     Mutant(
         "mode monitor lets missing data through",
         judge,
-        "_stand",
+        "stand",
         "standing.monitored and _is_suspended(case, rule)",
         "standing.monitored",
         needs="mode monitor",
     ),
-    Mutant("actions ignored", judge, "_stand", "if case.action not in rule.actions", "if False"),
+    Mutant("actions ignored", judge, "stand", "if case.action not in rule.actions", "if False"),
     Mutant(
         "the unevaluable passes",
         judge,
-        "_stand",
+        "stand",
         "if isinstance(broken, Unknown)",
         "if isinstance(broken, Unknown) and False",
     ),
-    Mutant("a phase is not stopped", judge, "_nothing_left", "== 0", "== -1", needs=" | "),
+    Mutant("a phase is not stopped", judge, "nothing_left", "== 0", "== -1", needs=" | "),
     Mutant("strict ignored in reduce", judge, "_reduced", "case.grid.below(high) if open_high else", "", needs="below"),
     Mutant("a lower edge ignored", judge, "_reduced", "best < low or", "", needs="reduce"),
     Mutant(

@@ -14,19 +14,24 @@ import pytest
 import caplex
 from caplex.compiler.recorded import compile_recorded
 from caplex.runtime.clock import NotATime, format_instant, parse_instant
+from caplex.runtime.engine import keeping, kinds
 from caplex.runtime.engine.alike import shares
 from caplex.runtime.engine.engine import Engine
 from caplex.runtime.engine.events import read_event
-from caplex.runtime.engine.heard import instant, plain_intent, stamped
+from caplex.runtime.engine.forms import Forms
+from caplex.runtime.engine.heard import plain_intent
 from caplex.runtime.engine.lane import Lane, Swift
 from caplex.runtime.engine.lessen import Less
+from caplex.runtime.engine.lines import Answer, Form
 from caplex.runtime.engine.machine import Machine
+from caplex.runtime.engine.times import instant, stamped
 from caplex.runtime.errors import EventError
 from caplex.runtime.policy import Policy
 from caplex.runtime.replay import replay
 from engine import desks
 from engine.streams import Shape, Stream
 from engine.support import FACES, HEADER, SKIPS
+from engine.test_fold import whole
 
 EVENTS = 260
 CALM = {"intent": 90, "fill": 40, "quote": 12, "operator": 0, "account": 3, "cash": 1, "repeat": 3, "stop": 1, "position": 1, "approve": 0, "correct": 1}
@@ -110,6 +115,7 @@ OWN: dict[str, tuple[str, str, str, Shape]] = {
     "one venue": (ROOMY, FACES, "", replace(SHAPE, venues=("v",))),
     "many": (ROOMY, FACES, "", replace(SHAPE, symbols=("X", "Y", "Z", "V", "W", "U", "T", "S"))),
     "stale": (ROOMY, FACES, "", replace(SHAPE, weights={**CALM, "quote": 150})),
+    "valued": ('limit EXP-060 "Money" { sum(p.notional for p in positions) at most 250 USD else deny }\n', FACES, "", replace(SHAPE, strategies=("s", "t"))),
     "stern": (STERN, FACES, "", replace(SHAPE, strategies=("s", "t"))),
     "stern skipping": (STERN, SKIPS, "", replace(SHAPE, strategies=("s", "t"), symbols=("X", "Y", "Z", "V"))),
     "stern phases": (STERN, SKIPS, "PHASES", replace(SHAPE, accounts=("a", "b"))),
@@ -172,6 +178,7 @@ def test_both_ways_write_the_same_journal(name: str, seed: int, tmp_path: Path) 
     fast, slow = tmp_path / "fast.jsonl", tmp_path / "slow.jsonl"
     one, two = run(Engine, name, taken, fast), run(Plodding, name, taken, slow)
     assert one.digest == two.digest
+    assert whole(one._machine) == whole(two._machine)
     one.close()
     two.close()
     assert fast.read_bytes() == slow.read_bytes()
@@ -298,6 +305,59 @@ def test_symbols_share_what_is_alike_and_nothing_else(tmp_path: Path) -> None:
         seen.append(told)
     assert seen[0] == seen[1]
     assert (tmp_path / "Engine.jsonl").read_bytes() == (tmp_path / "Plodding.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["many", "stern skipping"])
+def test_kinds_that_have_no_room_are_prepared_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "MOST", 40)
+    taken, fast, slow = drawn(name, 8), tmp_path / "fast.jsonl", tmp_path / "slow.jsonl"
+    one = run(Engine, name, taken, fast)
+    roster = one._machine.desk.lane._kinds  # type: ignore[union-attr]
+    assert roster.weight == sum(known.weight for known in roster.values()) <= 40 + kinds.HEAVY
+    assert len({tuple(sorted((key, value) for key, value in event.items() if key in ("symbol", "side", "strategy"))) for event in taken
+                if event["type"] == "intent"}) > len(roster)
+    one.close()
+    run(Plodding, name, taken, slow).close()
+    assert fast.read_bytes() == slow.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["roomy", "one venue", "nine"])
+def test_what_was_answered_comes_out_of_the_store_as_it_was_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "EVERY", 7)
+    monkeypatch.setattr(keeping, "ROWS", 0)
+    taken, journal = drawn(name, 9), tmp_path / "fast.jsonl"
+    run(Engine, name, taken[:130], journal).close()
+    one, two = run(Engine, name, taken[130:], journal), run(Plodding, name, taken, tmp_path / "slow.jsonl", store=False)
+    store = one._keeper._store
+    assert store is not None
+    assert store._forms._by_number, "nothing was kept as a form"
+    asked = {event["id"] for event in taken if event["type"] == "intent"}
+    assert len(asked - one._machine.state.seen.keys()) > len(asked) / 2
+    for each in sorted(asked):
+        mine, theirs = ([decision.to_dict() for decision in [engine.decision(each)] if decision is not None] for engine in (one, two))
+        assert json.dumps(mine) == json.dumps(theirs)  # the order of keys too
+    assert one.digest == two.digest
+    one.close()
+    two.close()
+
+
+def test_a_form_that_was_not_written_is_written_the_next_time() -> None:
+    step = next(step for step in Stream(*desk("roomy")[:1], 1, desk("roomy")[1]).run(EVENTS).steps if step.text is not None)
+    assert isinstance(step.told, Answer)
+    forms = Forms()
+    assert forms.number(step.told.form) == forms.number(Form(step.told)) == 1
+    assert len(list(forms.fresh())) == 1
+    forms.drop()
+    assert not list(forms.fresh())
+    assert forms.number(step.told.form) == 1
+    rows = list(forms.fresh())
+    forms.keep()
+    assert not list(forms.fresh())
+    assert Forms(rows)[1].document(*step.told.filled) == step.told.again()
+    with pytest.raises(ValueError, match="missing"):
+        Forms(rows)[2]
+    with pytest.raises(ValueError, match="damaged"):
+        Forms([(1, rows[0][1][:-1])])
 
 
 @pytest.mark.parametrize(("name", "shared"), [("nine", True), ("many", True), ("skipping", False), ("accounts", False)])

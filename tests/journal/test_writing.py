@@ -453,8 +453,8 @@ def test_an_interrupt_in_the_middle_of_a_write_stops_the_writer_and_not_the_chai
 
 
 def test_an_interrupt_while_a_record_is_chained_does_not_reach_the_file(path):
-    class Interrupted(list[str]):
-        def append(self, line: str) -> None:
+    class Interrupted(list[bytes]):
+        def append(self, line: bytes) -> None:
             super().append(line)
             raise KeyboardInterrupt
 
