@@ -10,6 +10,8 @@ import io
 import marshal
 import pickle
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from threading import RLock
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -178,6 +180,21 @@ def _only(name: str) -> Any:
     return _ONLY[name]
 
 
+def _taken(kind: type[Any]) -> Callable[[Any], Any] | bool:
+    """What takes from an instance all that its constructor takes, in order; False if that is not all there is to know of one.
+
+    Python pickles a frozen dataclass with slots by asking for the names of its fields anew for each instance.
+    """
+    if not is_dataclass(kind) or "__getstate__" not in kind.__dict__ or hasattr(kind, "__post_init__"):
+        return False
+    given = fields(kind)
+    plain = len(given) > 1 and all(each.init and not each.kw_only for each in given) and kind.__reduce__ is object.__reduce__
+    return attrgetter(*(each.name for each in given)) if plain else False
+
+
+_TAKEN: dict[type[Any], Callable[[Any], Any] | bool] = {}
+
+
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         """Not `persistent_id`, which is asked for every number and text too."""
@@ -187,7 +204,13 @@ class _Pickler(pickle.Pickler):
                 raise pickle.PicklingError(f"`{name}` is not a function of the generated source")
             return _linked, (value.__code__.co_filename, name)
         found = _NAME_OF.get(id(value))
-        return NotImplemented if found is None else (_only, (found,))
+        if found is not None:
+            return _only, (found,)
+        kind = value.__class__
+        taken = _TAKEN.get(kind)
+        if taken is None:
+            taken = _TAKEN[kind] = _taken(kind)
+        return NotImplemented if taken is False else (kind, taken(value))
 
 
 class _Unpickler(pickle.Unpickler):

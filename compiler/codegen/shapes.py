@@ -47,7 +47,7 @@ def _shape(text: str) -> tuple[str, str, list[str], list[int]]:
         return f"{match[1]}#{_letters(words.setdefault(match[0], len(words)))}"
 
     shape = f"({head[2]}):" + _OWN.sub(blank, text[head.end() :])
-    if "lambda" in shape or _DIGIT.search(shape):  # a code within the code, or a number that might be taken for a slot
+    if ("lambda" in shape and "v#" in shape) or _DIGIT.search(shape):  # cells stand in the order of their names; a number might be taken for a slot
         return text, name, [], []
     return shape, name, list(words), list(slots)
 
@@ -65,8 +65,19 @@ def _copied(code: CodeType, name: str, line: int, words: dict[str, str], slots: 
         co_name=name, co_qualname=name, co_firstlineno=line,
         co_names=tuple([words.get(each, each) for each in code.co_names]),
         co_varnames=tuple([words.get(each, each) for each in code.co_varnames]),
-        co_consts=tuple([
-            slots.get(each, each) if each.__class__ is int
-            else each.replace(co_firstlineno=each.co_firstlineno + line - 1) if each.__class__ is CodeType  # a lambda, within one line
-            else each
-            for each in code.co_consts]))
+        co_consts=_constants(code, code.co_name, name, line, words, slots))
+
+
+def _constants(code: CodeType, old: str, name: str, line: int, words: dict[str, str], slots: dict[int, int]) -> tuple[object, ...]:
+    found: list[object] = []
+    for each in code.co_consts:
+        if each.__class__ is int:
+            found.append(slots.get(each, each))
+        elif isinstance(each, CodeType):  # a lambda, within one line
+            found.append(each.replace(
+                co_qualname=name + each.co_qualname[len(old):], co_firstlineno=each.co_firstlineno + line - 1,
+                co_names=tuple([words.get(word, word) for word in each.co_names]),
+                co_consts=_constants(each, old, name, line, words, slots)))
+        else:
+            found.append(each)
+    return tuple(found)
