@@ -180,19 +180,19 @@ def _only(name: str) -> Any:
     return _ONLY[name]
 
 
-def _taken(kind: type[Any]) -> Callable[[Any], Any] | bool:
-    """What takes from an instance all that its constructor takes, in order; False if that is not all there is to know of one.
+def _taken(kind: type[Any]) -> Callable[[Any], Any] | None:
+    """What takes from an instance all that its constructor takes, in order; None if that is not all there is to know of one.
 
     Python pickles a frozen dataclass with slots by asking for the names of its fields anew for each instance.
     """
     if not is_dataclass(kind) or "__getstate__" not in kind.__dict__ or hasattr(kind, "__post_init__"):
-        return False
+        return None
     given = fields(kind)
     plain = len(given) > 1 and all(each.init and not each.kw_only for each in given) and kind.__reduce__ is object.__reduce__
-    return attrgetter(*(each.name for each in given)) if plain else False
+    return attrgetter(*(each.name for each in given)) if plain else None
 
 
-_TAKEN: dict[type[Any], Callable[[Any], Any] | bool] = {}
+_TAKEN: dict[type[Any], Callable[[Any], Any] | None] = {}
 
 
 class _Pickler(pickle.Pickler):
@@ -207,10 +207,10 @@ class _Pickler(pickle.Pickler):
         if found is not None:
             return _only, (found,)
         kind = value.__class__
-        taken = _TAKEN.get(kind)
-        if taken is None:
-            taken = _TAKEN[kind] = _taken(kind)
-        return NotImplemented if taken is False else (kind, taken(value))
+        if kind not in _TAKEN:
+            _TAKEN[kind] = _taken(kind)
+        taken = _TAKEN[kind]
+        return NotImplemented if taken is None else (kind, taken(value))
 
 
 class _Unpickler(pickle.Unpickler):
