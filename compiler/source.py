@@ -18,7 +18,7 @@ def record(cls: type[_T]) -> type[_T]:
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Position:
     """A place as people count it: line and column both start at 1, columns count characters."""
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import marshal
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,7 @@ from caplex.runtime.plan import (
 )
 from caplex.runtime.values import UNLIMITED
 
+_STRANGE = re.compile(r"[^a-zA-Z0-9]")
 Resolve = Callable[[str | None], Any]
 
 
@@ -108,8 +110,7 @@ class Assembler:
         if number is None:
             return None
         if number not in self._named:
-            stem = "".join(c if c.isalnum() and c.isascii() else "_" for c in owner)
-            self._named[number] = f"{stem}_{part}_{number}"
+            self._named[number] = f"{_STRANGE.sub('_', owner)}_{part}_{number}"
             self.functions.append(self.traced.function(self._named[number], number))
         return self._named[number]
 

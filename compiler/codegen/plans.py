@@ -11,6 +11,7 @@ import marshal
 import pickle
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from operator import attrgetter
 from threading import RLock
 from types import FunctionType
@@ -192,13 +193,18 @@ def _taken(kind: type[Any]) -> Callable[[Any], Any] | None:
     return attrgetter(*(each.name for each in given)) if plain else None
 
 
-_TAKEN: dict[type[Any], Callable[[Any], Any] | None] = {}
+# A fraction would be pickled as its text.
+_TAKEN: dict[type[Any], Callable[[Any], Any] | None] = {Fraction: attrgetter("numerator", "denominator")}
 
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         """Not `persistent_id`, which is asked for every number and text too."""
-        if isinstance(value, FunctionType) and value.__code__.co_filename.startswith("<cap "):
+        kind = value.__class__
+        taken = _TAKEN.get(kind)
+        if taken is not None:
+            return kind, taken(value)
+        if kind is FunctionType and value.__code__.co_filename.startswith("<cap "):
             name = value.__name__
             if value.__globals__.get(name) != value:
                 raise pickle.PicklingError(f"`{name}` is not a function of the generated source")
@@ -206,10 +212,8 @@ class _Pickler(pickle.Pickler):
         found = _NAME_OF.get(id(value))
         if found is not None:
             return _only, (found,)
-        kind = value.__class__
         if kind not in _TAKEN:
-            _TAKEN[kind] = _taken(kind)
-        taken = _TAKEN[kind]
+            taken = _TAKEN[kind] = _taken(kind)
         return NotImplemented if taken is None else (kind, taken(value))
 
 

@@ -19,7 +19,7 @@ from caplex.compiler.semantics.model import (
     SwitchBinding,
 )
 from caplex.compiler.semantics.ranges import Ranges
-from caplex.compiler.semantics.shape import FLIPPED, Shapes, children
+from caplex.compiler.semantics.shape import FLIPPED, INSIDE, Shapes, children
 from caplex.compiler.source import record
 from caplex.compiler.syntax import ast
 
@@ -100,7 +100,7 @@ class Context:
             section = self.checked.aggregates.get(expr.id)
             variable = expr.variable.text if expr.variable else "event"
             word = (expr.function.text, section.name if section else expr.source.span.text, expr.today, variable, expr.body is None, expr.last is None)
-        key = self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
+        key = self.intern(type(expr).__name__, word, *[self.key(child) for child in children(expr)])
         return self.intern("field", "account.drawdown") if word == "/" and key == self._drawdown() else key
 
     def _drawdown(self) -> int:
@@ -223,11 +223,13 @@ class Context:
             stack = [expr]
             while stack:
                 here = stack.pop()
-                met.add(here.__class__)
-                if here.__class__ is ast.Read and (through := self.seen_through(here)) is not here and through.id not in named:
+                kind = here.__class__
+                met.add(kind)
+                if kind is ast.Read and (through := self.seen_through(here)) is not here and through.id not in named:
                     named.add(through.id)
                     stack.append(through)
-                stack.extend(children(here))
+                if (inside := INSIDE.get(kind)) is not None:
+                    stack.extend(inside(here))
             found = self._kinds[expr.id] = frozenset(met)
         return found
 
