@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from types import CodeType
+from typing import Any
 
 _FUNCTION = re.compile(r"^def (\w+)\(([^)]*)\):", re.M)
 # What differs: the function's own constants, slots, and lines of its own for what it uses twice.
@@ -42,7 +43,7 @@ def _function(filename: str, text: str) -> CodeType:
     return next(each for each in compile(text, filename, "exec").co_consts if isinstance(each, CodeType))
 
 
-def _shape(arguments: str, parts: list[str]) -> tuple[tuple[str | int, ...], Iterable[str], Iterable[int]]:
+def _shape(arguments: str, parts: list[Any]) -> tuple[tuple[str | int, ...], Iterable[str], Iterable[int]]:
     """What functions alike have in common, and what differs: words and slots in the order of their first places."""
     words: dict[str, int] = {}
     slots: dict[int, int] = {}

@@ -133,7 +133,8 @@ class Interval:
             return self
         if self.non_positive:
             return -self
-        return Interval(Fraction(0), self.larger(-self).high, False, self.larger(-self).high_open)
+        larger = self.larger(-self)
+        return Interval(ZERO.low, larger.high, False, larger.high_open)
 
     def below(self, other: Interval) -> bool:
         """Every value is less than every value of *other*."""
