@@ -123,10 +123,7 @@ class Shapes:
                     return field.path in READS_SIZE
                 case _:
                     return False
-        for child in inside(expr):  # no `any`: this is asked of every expression
-            if self.reads_size(child):
-                return True
-        return False
+        return any(map(self.reads_size, inside(expr)))
 
     def _of(self, expr: ast.Expr) -> Shape:
         """The shape of *expr*, which reads the size."""
