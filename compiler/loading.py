@@ -43,7 +43,7 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
             return _policy(plan)
     from caplex.compiler import driver
 
-    with paused():
+    with paused(settled=True):
         checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
         plan, frozen = _compile(checked, diagnostics, values, mode)
         _keep(name, checked, diagnostics, frozen)
@@ -56,7 +56,7 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
     from caplex.compiler.source import Source
 
     values = resolve_settings(settings)
-    with paused():
+    with paused(settled=True):
         checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
         return _policy(_compile(checked, diagnostics, values, mode)[0])
 

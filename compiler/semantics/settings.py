@@ -29,7 +29,11 @@ SILENT = "said"
 
 def resolve(infer: Infer, entry: Scope, outside: Mapping[str, object]) -> dict[str, SettingInfo]:
     """All settings of the policy, by qualified name; complaints go to *infer*."""
-    return _Settings(infer, entry, outside).resolve()
+    work = _Settings(infer, entry, outside)
+    try:
+        return work.resolve()
+    finally:
+        del work._outside  # it knows the way back: in a circle the whole tree would wait for the collector
 
 
 @dataclass(slots=True)
