@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import caplex
 from caplex.compiler.collecting import paused
 
+ROOT = Path(caplex.__file__).resolve().parents[1]
 RULES = "".join(f'rule EXP-{n:03d} {{ deny when intent.symbol == "S{n}" and intent.quantity > {n} }}\n' for n in range(1, 300))
 TEXT = f'policy many {{ version "1" language 1 mode enforce currency USD timezone "UTC" stages EXP closing faces every rule unlimited loss unlimited exposure lot 1 }}\n{RULES}'
 
@@ -41,11 +43,13 @@ def test_a_loaded_policy_is_not_walked_over(walks: list[int]) -> None:
     assert len(more) == 2_000
 
 
-def test_no_garbage_is_left_in_circles() -> None:
-    caplex.loads(TEXT)
+@pytest.mark.parametrize("text", [TEXT, *((ROOT / "examples" / name).read_text(encoding="utf-8") for name in ("quickstart/desk.cap", "crypto_desk/policy.cap"))],
+                         ids=["many", "quickstart", "crypto"])
+def test_no_garbage_is_left_in_circles(text: str) -> None:
+    caplex.loads(text)
     gc.collect()
-    policy = caplex.loads(TEXT)
-    assert gc.collect() < 100
+    policy = caplex.loads(text)
+    assert gc.collect() < 20
     del policy
 
 
