@@ -11,8 +11,9 @@ def paused(*, settled: bool = False) -> Iterator[None]:
     """Collects nothing within, and goes on behind as it was.
 
     Args:
-        settled: All that is left behind is in use, none of it garbage in circles, unless an exception leaves. It counts as old at once; else the first thing that
-            is made behind would have the collector walk over all of it. A host that has frozen its own objects is left alone.
+        settled: All that is left behind is in use, none of it garbage in circles, unless an exception leaves. It counts as old at once;
+            else the first thing that is made behind would have the collector walk over all of it. A host that has frozen its own
+            objects is left alone.
     """
     on = gc.isenabled()
     gc.disable()
