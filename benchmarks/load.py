@@ -1,12 +1,12 @@
 """How long a policy takes from the file to the first decision: cold, and from the cache; in fresh processes.
 
-    python benchmarks/load.py [--rules 100,1000,10000] [--rounds N] [--check] [--json FILE]
+    python benchmarks/load.py [--rules 100,1000,10000] [--rounds N] [--limits] [--check] [--json FILE]
 
 Each round starts each program once, in turn: a Python that does nothing, `caplex.load` without a cache, with one, and the same
 with a first decision; and `caplex check` both ways. Shown is the time of the processor within the process, which other programs
 disturb least: of `load` alone, once the engine is imported, and of the imports on a line of their own. The first ratio is that of
 the whole process to a Python that does nothing, the second that of the time to the one with the fewest rules. Before anything is timed, the policy from the cache must be the policy: same hash, generated source, graph and
-decision. `--check` leaves with 1 if a budget is missed.
+decision. `--limits` takes limits of one symbol each in the place of the mixture. `--check` leaves with 1 if a budget is missed.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from statistics import median, quantiles
 
-from parse import policy
+from parse import KINDS, policy
 from results import Curve, Result, option, quartiles, write
 
 BUDGET_MS = {"load, cold": 5000, "load, cached": 50}  # for 10 000 rules
@@ -61,6 +61,7 @@ def run(command: list[str], folder: str, cache: str | None) -> tuple[float, str]
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, "CAPLEX_CACHE_DIR": cache or empty}
         environment.pop("CAPLEX_NO_CACHE", None)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its byte code
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -69,9 +70,9 @@ def run(command: list[str], folder: str, cache: str | None) -> tuple[float, str]
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000, done.stdout
 
 
-def prepare(rules: int, folder: str, cache: str) -> int:
+def prepare(rules: int, kinds: tuple[str, ...], folder: str, cache: str) -> int:
     """Writes the policy, fills the cache, and sees that what comes from it is the same; bytes of the artifact."""
-    Path(folder, "generated.cap").write_text(policy(rules), encoding="utf-8")
+    Path(folder, "generated.cap").write_text(policy(rules, kinds), encoding="utf-8")
     Path(folder, "facts.json").write_text(json.dumps(FACTS), encoding="utf-8")
     tell = [sys.executable, "-c", TIMED, "tell"]
     told = [json.loads(run(tell, folder, cache)[1])[2] for _ in range(2)]
@@ -84,6 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rules", default="100,1000,10000")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--limits", action="store_true")
     parser.add_argument("--check", action="store_true")
     option(parser)
     options = parser.parse_args()
@@ -93,7 +95,7 @@ def main() -> int:
         places = {rules: (os.path.join(home, str(rules)), os.path.join(home, f"cache-{rules}")) for rules in sizes}
         for rules, (folder, cache) in places.items():
             os.mkdir(folder)
-            print(f"{rules} rules: the policy from the cache is the policy; {prepare(rules, folder, cache) / 1e6:.1f} MB are kept")
+            print(f"{rules} rules: the policy from the cache is the policy; {prepare(rules, KINDS[:1] if options.limits else KINDS, folder, cache) / 1e6:.1f} MB are kept")
         whole: dict[tuple[str, int], list[float]] = {}
         inside: dict[tuple[str, int], list[float]] = {}
         bare: list[float] = []

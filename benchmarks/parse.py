@@ -50,10 +50,10 @@ limit {family}-{n} "Position of group {n}" severity high {{
 )
 
 
-def policy(rules: int) -> str:
+def policy(rules: int, kinds: tuple[str, ...] = KINDS) -> str:
     families = ["ALPHA", "BRAVO", "CHARLIE", "DELTA"]
     body = [
-        KINDS[number % len(KINDS)].format(n=number + 1, family=families[number * len(families) // rules], share=100 + number % 900)
+        kinds[number % len(kinds)].format(n=number + 1, family=families[number * len(families) // rules], share=100 + number % 900)
         for number in range(rules)]
     loss = 'limit DELTA-99999 "Daily loss" { account.day_loss below 2% of account.day_start_equity else deny }\n'
     return HEADER.format(stages=", ".join(families)) + "\n".join(body) + loss

@@ -30,8 +30,8 @@ def folder(path: str) -> str | None:
     return path if stat.S_ISDIR(status.st_mode) and believed(status) else None
 
 
-def read(path: str | os.PathLike[str]) -> bytes | None:
-    """What `write` has put into the file *path*, whole; None if it is not there, damaged, or not to be believed."""
+def read(path: str | os.PathLike[str]) -> memoryview | None:
+    """What `write` has put into the file *path*, whole and in memory; None if it is not there, damaged, or not to be believed."""
     try:
         with open(path, "rb", opener=_no_link) as file:
             status = os.fstat(file.fileno())
@@ -41,9 +41,9 @@ def read(path: str | os.PathLike[str]) -> bytes | None:
     except OSError:
         return None
     begin = len(_MARK) + _SUM
-    if content[: len(_MARK)] != _MARK or crc32(memoryview(content)[begin:]) != int.from_bytes(content[len(_MARK) : begin], "little"):
-        return None
-    return content[begin:] if begin < len(content) else None
+    kept = memoryview(content)[begin:]  # no copy of it: that would take as long as reading it
+    whole = content[: len(_MARK)] == _MARK and crc32(kept) == int.from_bytes(content[len(_MARK) : begin], "little")
+    return kept if whole and kept else None
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> bool:

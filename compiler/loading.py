@@ -45,7 +45,7 @@ def load(path: str | Path, *, settings: Settings = None, mode: Mode | None = Non
             return _policy(plan)
     from caplex.compiler import driver
 
-    with paused():
+    with paused(settled=True):
         if is_sealed(path):
             return _policy(_unsealed(path, values, mode, name, known)[0])
         checked, diagnostics = driver.check_path(Path(path), settings=values, mode=mode)
@@ -60,7 +60,7 @@ def loads(text: str, *, name: str = "policy.cap", settings: Settings = None, mod
     from caplex.compiler.source import Source
 
     values = resolve_settings(settings)
-    with paused():
+    with paused(settled=True):
         checked, diagnostics = driver.check_source(Source(name, text), settings=values, mode=mode)
         return _policy(_compile(checked, diagnostics, values, mode)[0])
 

@@ -20,7 +20,7 @@ from typing import Any
 from caplex.compiler import keeping
 from caplex.version import __version__
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever what is kept changes its shape."""
 _DAMAGED = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError)
 MOST_BYTES = 64 * 1024 * 1024
@@ -38,7 +38,7 @@ class Artifact:
     """
 
     files: tuple[tuple[str, str], ...]
-    diagnostics: bytes
+    diagnostics: bytes | memoryview
     plan: bytes | memoryview
 
     def encode(self) -> bytes:
@@ -46,11 +46,12 @@ class Artifact:
         return b"".join((len(head).to_bytes(4, "little"), head, self.diagnostics, self.plan))
 
     @classmethod
-    def decode(cls, content: bytes) -> Artifact:
+    def decode(cls, content: bytes | memoryview) -> Artifact:
         """Raises one of `_DAMAGED`."""
+        content = memoryview(content)
         end = 4 + int.from_bytes(content[:4], "little")
         files, length = pickle.loads(content[4:end])
-        return cls(files, content[end : end + length], memoryview(content)[end + length :])
+        return cls(files, content[end : end + length], content[end + length :])
 
 
 def folder() -> str | None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import marshal
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ from caplex.runtime.values import UNLIMITED
 
 _MOST_TOLD = 100
 """Readings that are explained above the generated code: whoever wants more of them looks at the graph."""
+_STRANGE = re.compile(r"[^a-zA-Z0-9]")
 Resolve = Callable[[str | None], Any]
 
 
@@ -126,8 +128,7 @@ class Assembler:
         if number is None:
             return None
         if number not in self._named:
-            stem = "".join(c if c.isalnum() and c.isascii() else "_" for c in owner)
-            self._named[number] = f"{stem}_{part}_{number}"
+            self._named[number] = f"{_STRANGE.sub('_', owner)}_{part}_{number}"
             self.functions.append(self.traced.function(self._named[number], number))
         return self._named[number]
 

@@ -29,6 +29,7 @@ class Columns:
         self.graph = graph
         self.ops: list[Op] = []
         self._numbers: dict[Any, int] = {}
+        self._told: dict[int, int] = {}
 
     def tape(self) -> Tape:
         """The tape; one that says why, if there is none."""
@@ -108,6 +109,12 @@ class Columns:
     # ── expressions ──────────────────────────────────────────────────────────────────────────────────
 
     def _node(self, number: int) -> int:
+        found = self._told.get(number)
+        if found is None:
+            found = self._told[number] = self._tell(number)
+        return found
+
+    def _tell(self, number: int) -> int:
         node = self.graph.nodes[number]
         if node.op not in _KNOWN:
             raise NotColumnar(f"`{node.op}` has no columns form")

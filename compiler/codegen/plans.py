@@ -10,6 +10,9 @@ import io
 import marshal
 import pickle
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from operator import attrgetter
 from threading import RLock
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -178,16 +181,40 @@ def _only(name: str) -> Any:
     return _ONLY[name]
 
 
+def _taken(kind: type[Any]) -> Callable[[Any], Any] | None:
+    """What takes from an instance all that its constructor takes, in order; None if that is not all there is to know of one.
+
+    Python pickles a frozen dataclass with slots by asking for the names of its fields anew for each instance.
+    """
+    if not is_dataclass(kind) or "__getstate__" not in kind.__dict__ or hasattr(kind, "__post_init__"):
+        return None
+    given = fields(kind)
+    plain = len(given) > 1 and all(each.init and not each.kw_only for each in given) and kind.__reduce__ is object.__reduce__
+    return attrgetter(*(each.name for each in given)) if plain else None
+
+
+# A fraction would be pickled as its text.
+_TAKEN: dict[type[Any], Callable[[Any], Any] | None] = {Fraction: attrgetter("numerator", "denominator")}
+
+
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         """Not `persistent_id`, which is asked for every number and text too."""
-        if isinstance(value, FunctionType) and value.__code__.co_filename.startswith("<cap "):
+        kind = value.__class__
+        taken = _TAKEN.get(kind)
+        if taken is not None:
+            return kind, taken(value)
+        if kind is FunctionType and value.__code__.co_filename.startswith("<cap "):
             name = value.__name__
             if value.__globals__.get(name) != value:
                 raise pickle.PicklingError(f"`{name}` is not a function of the generated source")
             return _linked, (value.__code__.co_filename, name)
         found = _NAME_OF.get(id(value))
-        return NotImplemented if found is None else (_only, (found,))
+        if found is not None:
+            return _only, (found,)
+        if kind not in _TAKEN:
+            taken = _TAKEN[kind] = _taken(kind)
+        return NotImplemented if taken is None else (kind, taken(value))
 
 
 class _Unpickler(pickle.Unpickler):

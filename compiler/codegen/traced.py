@@ -4,7 +4,7 @@ It is the whole meaning of a policy: the fused form (`codegen.scalar`) is only a
 """
 from __future__ import annotations
 
-from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 from caplex.compiler.graph.ir import Fold, RuleGraph
@@ -31,7 +31,8 @@ class Traced:
         return other
 
     def constant(self, value: Any) -> str:
-        key = (type(value), value)
+        # A fraction by its parts: its hash takes a division.
+        key = (type(value), value) if value.__class__ is not Fraction else (value.numerator, value.denominator, Fraction)
         if key not in self._names:
             self._names[key] = f"k{len(self._names)}"
             self.constants[self._names[key]] = value
@@ -39,13 +40,17 @@ class Traced:
 
     def function(self, name: str, root: int, note: str = "") -> str:
         """``def name(s, q)`` whose value is the node *root*. Nodes used more than once get a line of their own."""
+        nodes = self.graph.nodes
         order = sorted(self._reach(root))
-        uses = Counter(arg for number in order for arg in self.graph.nodes[number].args)
+        uses: dict[int, int] = {}
+        for number in order:
+            for arg in nodes[number].args:
+                uses[arg] = uses.get(arg, 0) + 1
         said: dict[int, str] = {}
         lines = [f"def {name}(s, q):" + (f"  # {note}" if note else "")]
         for number in order:
             text = self.text(number, said)
-            if uses[number] > 1 and self.graph.nodes[number].op not in ("const", "slot", "size", "row"):
+            if uses.get(number, 0) > 1 and nodes[number].op not in ("const", "slot", "size", "row"):
                 lines.append(f"    v{number} = {text}")
                 text = f"v{number}"
             said[number] = text
@@ -63,14 +68,16 @@ class Traced:
 
     def _reach(self, root: int) -> set[int]:
         """Nodes below *root*, not going into folds: their rows are known only inside."""
+        nodes = self.graph.nodes
         seen: set[int] = set()
         stack = [root]
         while stack:
             number = stack.pop()
             if number not in seen:
                 seen.add(number)
-                node = self.graph.nodes[number]
-                stack.extend(() if node.op == "fold" else node.args)
+                node = nodes[number]
+                if node.args and node.op != "fold":
+                    stack.extend(node.args)
         return seen
 
     def inline(self, number: int) -> str:
@@ -82,6 +89,9 @@ class Traced:
 
     def text(self, number: int, said: dict[int, str]) -> str:
         node = self.graph.nodes[number]
+        form = BINARY.get(node.op)
+        if form is not None:
+            return form.format(*[said[a] for a in node.args])
         match node.op:
             case "const":
                 return self.constant(node.payload)
@@ -99,7 +109,7 @@ class Traced:
                 return f"need(row_{variable}, {self.constant(field)})"
             case "set":
                 return f"members({', '.join(said[a] for a in node.args)})"
-        return BINARY[node.op].format(*(said[a] for a in node.args))
+        raise AssertionError(f"no form for {node.op}")
 
     def _fold(self, fold: Fold, said: dict[int, str]) -> str:
         def row(number: int | None) -> str:

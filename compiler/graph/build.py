@@ -1,8 +1,10 @@
 """From a checked module to the rule graph: names become slots, lets and settings vanish, rules become rows."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any, Final
 
 from caplex.compiler.graph import allocations
 from caplex.compiler.graph import rules as rows
@@ -28,6 +30,7 @@ ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "of": "mul"}
 SCALES = {Kind.MONEY: 8, Kind.PRICE: 8, Kind.QUANTITY: 8, Kind.RATIO: 8, Kind.RATE: 8, Kind.COUNT: 0, Kind.DURATION: 0, Kind.INSTANT: 0, Kind.TIME: 0}
 BOOL, COUNT, QUANTITY, MONEY = Type(Kind.BOOL), Type(Kind.COUNT), Type(Kind.QUANTITY), Type(Kind.MONEY)
 DURATION, INSTANT, RATIO, TEXT = Type(Kind.DURATION), Type(Kind.INSTANT), Type(Kind.RATIO), Type(Kind.TEXT)
+_UNKNOWN = Type(Kind.UNKNOWN)
 BOOK = {
     "position": ("QUANTITY", 8), "base": ("QUANTITY", 8), "value": ("PRICE", 8), "order_value": ("PRICE", 8), "direction": ("COUNT", 0),
     "closing": ("QUANTITY", 8), "others_gross": ("MONEY", 16), "others_net": ("MONEY", 16), "held_gross": ("MONEY", 16),
@@ -50,6 +53,9 @@ class Builder:
         self.checked = checked
         self.graph = RuleGraph(checked.policy, checked.schema)
         self._memo: dict[int, int] = {}
+        self._derived: dict[str, int] = {}
+        self._fields: dict[tuple[str, str, bool], int] = {}
+        self._books: dict[str, int] = {}
         self._depth = 0
 
     def run(self) -> RuleGraph:
@@ -71,47 +77,29 @@ class Builder:
         return None if node is None else self.expr(node)
 
     def type_of(self, node: ast.Expr) -> Type:
-        return self.checked.types.get(node.id, Type(Kind.UNKNOWN))
+        return self.checked.types.get(node.id, _UNKNOWN)
 
     def _translate(self, node: ast.Expr) -> int:
-        graph, type_ = self.graph, self.type_of(node)
-        match node:
-            case ast.Number() | ast.Units() | ast.Multiple():
-                return graph.const(Fraction(node.value), type_)
-            case ast.Money():
-                return graph.const(Fraction(node.amount), type_)
-            case ast.Percent() | ast.Points():
-                return graph.const(Fraction(node.value) / 100, type_)
-            case ast.BasisPoints():
-                return graph.const(Fraction(node.value) / 10_000, type_)
-            case ast.Duration() | ast.Instant() | ast.TimeOfDay():
-                return graph.const(Fraction(node.nanoseconds), type_)
-            case ast.Date():
-                return graph.const(node.iso, type_)
-            case ast.Text() | ast.Bool():
-                return graph.const(node.value, type_)
-            case ast.Unlimited():
-                return graph.const(UNLIMITED, type_)
-            case ast.ListOf():
-                return self._set(node)
-            case ast.Read():
-                return self.read(node)
-            case ast.Negate():
-                return graph.add("neg", (self.expr(node.operand),), None, type_)
-            case ast.Not():
-                return graph.add("not", (self.expr(node.operand),), None, BOOL)
-            case ast.Arithmetic():
-                return graph.add(ARITHMETIC[node.operator], (self.expr(node.left), self.expr(node.right)), None, type_)
-            case ast.Logic():
-                return graph.add(node.operator, (self.expr(node.left), self.expr(node.right)), None, BOOL)
-            case ast.Compare():
-                return graph.add(COMPARE[node.operator], (self.expr(node.left), self.expr(node.right)), None, BOOL)
-            case _:
-                return self._translate_rest(node, type_)
+        work = _BY_CLASS.get(node.__class__)
+        type_ = self.checked.types.get(node.id, _UNKNOWN)
+        return self._translate_rest(node, type_) if work is None else work(self, node, type_)
+
+    def _arithmetic(self, node: ast.Arithmetic, type_: Type) -> int:
+        return self.graph.add(ARITHMETIC[node.operator], (self.expr(node.left), self.expr(node.right)), None, type_)
+
+    def _logic(self, node: ast.Logic, _: Type) -> int:
+        return self.graph.add(node.operator, (self.expr(node.left), self.expr(node.right)), None, BOOL)
+
+    def _compare(self, node: ast.Compare, _: Type) -> int:
+        return self.graph.add(COMPARE[node.operator], (self.expr(node.left), self.expr(node.right)), None, BOOL)
 
     def _translate_rest(self, node: ast.Expr, type_: Type) -> int:
         graph = self.graph
         match node:
+            case ast.Negate():
+                return graph.add("neg", (self.expr(node.operand),), None, type_)
+            case ast.Not():
+                return graph.add("not", (self.expr(node.operand),), None, BOOL)
             case ast.Within():
                 value = self.expr(node.value)
                 low = graph.add("ge", (value, self.expr(node.low)), None, BOOL)
@@ -137,8 +125,6 @@ class Builder:
                 return graph.add("ge", (self.expr(node.value), start), None, BOOL)
             case ast.SwitchIs():
                 return self.switch_is(self.checked.references[node.switch.id], node.state)
-            case ast.Call():
-                return self._call(node, type_)
             case ast.Aggregate():
                 return self._aggregate(node, type_)
         raise AssertionError(f"no translation for {type(node).__name__}")
@@ -211,6 +197,15 @@ class Builder:
         raise AssertionError(f"a bare section is no value: {node.name}")
 
     def _field(self, binding: FieldBinding, *, optional: bool = False) -> int:
+        if binding.key is not None:
+            return self._field_of(binding, optional)
+        place = binding.section.name, binding.field.name, optional
+        found = self._fields.get(place)
+        if found is None:
+            found = self._fields[place] = self._field_of(binding, optional)
+        return found
+
+    def _field_of(self, binding: FieldBinding, optional: bool) -> int:
         section, field = binding.section.name, binding.field
         if section == "counters":
             return self.graph.slot(SlotSpec("counter", field.name, scale=0), COUNT)
@@ -252,11 +247,21 @@ class Builder:
         return int(self.graph.nodes[number].payload)
 
     def book(self, name: str) -> int:
+        found = self._books.get(name)
+        if found is not None:
+            return found
         type_, scale = BOOK[name]
-        return self.graph.slot(SlotSpec("book", name, scale=None if type_ == "TEXT" else scale), Type(Kind[type_]))
+        found = self._books[name] = self.graph.slot(SlotSpec("book", name, scale=None if type_ == "TEXT" else scale), Type(Kind[type_]))
+        return found
 
     def derived(self, name: str) -> int:
         """A computed field, by the formulas of docs/spec.md (CAP-DERIVED)."""
+        found = self._derived.get(name)
+        if found is None:
+            found = self._derived[name] = self._derive(name)
+        return found
+
+    def _derive(self, name: str) -> int:
         graph = self.graph
         size = graph.add("size", (), None, QUANTITY)
 
@@ -363,3 +368,22 @@ class Builder:
         for part in parts:
             result = part if result is None else self.graph.add("and", (result, part), None, BOOL)
         return result
+
+
+# What most expressions are, by class; `_translate_rest` has the others.
+_BY_CLASS: Final[dict[type, Callable[[Builder, Any, Type], int]]] = {
+    **dict.fromkeys((ast.Number, ast.Units, ast.Multiple), lambda builder, node, type_: builder.graph.const(Fraction(node.value), type_)),
+    ast.Money: lambda builder, node, type_: builder.graph.const(Fraction(node.amount), type_),
+    **dict.fromkeys((ast.Percent, ast.Points), lambda builder, node, type_: builder.graph.const(Fraction(node.value) / 100, type_)),
+    ast.BasisPoints: lambda builder, node, type_: builder.graph.const(Fraction(node.value) / 10_000, type_),
+    **dict.fromkeys((ast.Duration, ast.Instant, ast.TimeOfDay), lambda builder, node, type_: builder.graph.const(Fraction(node.nanoseconds), type_)),
+    ast.Date: lambda builder, node, type_: builder.graph.const(node.iso, type_),
+    **dict.fromkeys((ast.Text, ast.Bool), lambda builder, node, type_: builder.graph.const(node.value, type_)),
+    ast.Unlimited: lambda builder, _, type_: builder.graph.const(UNLIMITED, type_),
+    ast.ListOf: lambda builder, node, _: builder._set(node),
+    ast.Read: lambda builder, node, _: builder.read(node),
+    ast.Arithmetic: Builder._arithmetic,
+    ast.Logic: Builder._logic,
+    ast.Compare: Builder._compare,
+    ast.Call: Builder._call,
+}

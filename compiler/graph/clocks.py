@@ -4,23 +4,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from caplex.compiler.graph.ir import COMPARISONS, NOW, ROW, Clock, Fold, Node, RuleGraph
+from caplex.compiler.graph.ir import COMPARISONS, NOW, ROW, Clock, Fold, Node, RuleGraph, joined
 
 
-def below(graph: RuleGraph, roots: Iterable[int | None]) -> list[int]:
-    """Every node under *roots*, those of aggregates that fill slots too; in order."""
-    seen: set[int] = set()
-    stack = [number for number in roots if number is not None]
-    while stack:
-        number = stack.pop()
-        if number in seen:
-            continue
-        seen.add(number)
-        node = graph.nodes[number]
-        stack.extend(node.args)
-        if node.op == "slot" and (fold := graph.slots[node.payload].fold) is not None:
-            stack.append(fold)
-    return sorted(seen)
+class Moving:
+    """What moves of itself, or is set from outside, at each node of a graph or below it, those of aggregates that fill slots too:
+    aggregates, settings, the day's beginning, comparisons with `now`. Each node is looked at once, since those below come first."""
+
+    def __init__(self, graph: RuleGraph) -> None:
+        self._graph = graph
+        self._of: list[frozenset[int]] = []
+
+    def below(self, roots: Iterable[int | None]) -> list[int]:
+        """Nodes that are such, in order."""
+        numbers = [number for number in roots if number is not None]
+        if numbers:
+            self._reach(max(numbers))
+        return sorted(joined(self._of, numbers))
+
+    def _reach(self, last: int) -> None:
+        graph = self._graph
+        for number in range(len(self._of), last + 1):
+            node = graph.nodes[number]
+            found = joined(self._of, node.args)
+            own = node.op == "fold"
+            if node.op == "slot":
+                spec = graph.slots[node.payload]
+                own = spec.kind == "setting" or spec.name == "day_start"
+                if spec.fold is not None:
+                    found = self._of[spec.fold]
+            elif node.op in COMPARISONS:
+                own = graph.marks(number) & (NOW | ROW) == NOW  # inside an aggregate it has no value of its own
+            self._of.append(found | {number} if own else found)
 
 
 def settings(graph: RuleGraph, numbers: Iterable[int]) -> frozenset[int]:
@@ -30,7 +45,7 @@ def settings(graph: RuleGraph, numbers: Iterable[int]) -> frozenset[int]:
 
 
 def clock(graph: RuleGraph, numbers: Iterable[int]) -> Clock:
-    """Windows, comparisons with `now`, and counts by day among the nodes *numbers*."""
+    """Windows, comparisons with `now`, and counts by day among the nodes *numbers*, which move."""
     windows: dict[tuple[str, int], None] = {}
     moments: dict[tuple[int, int], None] = {}
     daily = False
@@ -43,7 +58,7 @@ def clock(graph: RuleGraph, numbers: Iterable[int]) -> Clock:
                 windows[fold.section, fold.window] = None
         elif node.op == "slot":
             daily = daily or graph.slots[node.payload].name == "day_start"
-        elif node.op in COMPARISONS and graph.marks(number) & (NOW | ROW) == NOW:  # inside an aggregate it has no value of its own
+        else:
             moments[node.args[0], node.args[1]] = None
     return Clock(tuple(windows), tuple(moments), daily)
 

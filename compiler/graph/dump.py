@@ -17,7 +17,7 @@ def dump(graph: RuleGraph) -> str:
 
 
 def _lines(graph: RuleGraph) -> Iterator[str]:
-    policy = graph.policy
+    policy, tell = graph.policy, Shown(graph)
     yield f"policy {policy.name} {policy.version} mode {policy.mode} currency {policy.currency}"
     yield "stages " + " | ".join(", ".join(phase) for phase in policy.phases)
     yield f"closing {policy.closing} {', '.join(sorted(policy.skipped))}".rstrip() + (" unless worse" if policy.unless_worse else "")
@@ -26,44 +26,45 @@ def _lines(graph: RuleGraph) -> Iterator[str]:
         yield f"s{index} {slot}" + (" optional" if slot.optional else "") + (f" e-{slot.scale}" if slot.scale is not None else "")
     for rule in graph.rules:
         yield ""
-        yield from _rule(graph, rule)
+        yield from _rule(tell, rule)
     for size in graph.sizes:
         yield ""
-        yield f"size {size.id} for {size.reach} orders: {show(graph, size.money)}"
+        yield f"size {size.id} for {size.reach} orders: {tell(size.money)}"
         if size.floor is not None:
-            yield f"  at least {show(graph, size.floor)}"
+            yield f"  at least {tell(size.floor)}"
         if size.leverage is not None:
-            yield f"  in margin by {show(graph, size.leverage)}"
+            yield f"  in margin by {tell(size.leverage)}"
     for label, when in graph.labels:
-        yield f"answer {label}" + (f" when {show(graph, when)}" if when is not None else " otherwise")
+        yield f"answer {label}" + (f" when {tell(when)}" if when is not None else " otherwise")
     for allocation in graph.allocations:
         yield ""
         yield from _allocation(allocation)
 
 
 def _allocation(node: Any) -> Iterator[str]:
+    tell = Shown(node.graph)
     yield f"allocate {node.name} across {node.section.name}"
     yield from (f"  s{index} {slot}" + (" optional" if slot.optional else "") for index, slot in enumerate(node.graph.slots))
     for clause in ("score", "floor", "ceiling", "scale", "freeze", "threshold"):
         number = getattr(node, clause)
         if number is not None:
-            yield f"  {clause:9} {show(node.graph, number)}"
-    yield from (f"  fixed     {name} {show(node.graph, number)}" for name, number in node.fixed)
+            yield f"  {clause:9} {tell(number)}"
+    yield from (f"  fixed     {name} {tell(number)}" for name, number in node.fixed)
 
 
-def _rule(graph: RuleGraph, rule: RuleNode) -> Iterator[str]:
+def _rule(tell: Shown, rule: RuleNode) -> Iterator[str]:
     marks = [rule.effect, *(["opening only"] if rule.opening_only else []), *(["closing skips"] if rule.skipped else [])]
     yield f"{rule.position} {rule.kind} {rule.id} [{rule.stage}, phase {rule.phase}] {', '.join(marks)}; {', '.join(rule.actions)}"
     if rule.monitor is not None:
         yield f"  monitored until {rule.monitor}"
     if rule.when is not None:
-        yield f"  when   {show(graph, rule.when)}"
+        yield f"  when   {tell(rule.when)}"
     if rule.broken is not None:
-        yield f"  broken {show(graph, rule.broken)}"
+        yield f"  broken {tell(rule.broken)}"
     for piece in rule.pieces:
-        yield f"  piece  {show(graph, piece.slope)} * q + {show(graph, piece.intercept)}"
+        yield f"  piece  {tell(piece.slope)} * q + {tell(piece.intercept)}"
     for waiver in rule.waivers:
-        yield f"  waived by {waiver.id} until {waiver.until_ns} when {show(graph, waiver.when)}"
+        yield f"  waived by {waiver.id} until {waiver.until_ns} when {tell(waiver.when)}"
     for trip in rule.trips:
         yield f"  trips when {trip.text}"
     if rule.reads:
@@ -82,34 +83,46 @@ def text_of(value: Any) -> str:
     return '"' + str(value) + '"'
 
 
-def show(graph: RuleGraph, number: int) -> str:
-    """One expression, with parentheses everywhere."""
-    node = graph.nodes[number]
-    parts = [show(graph, a) for a in node.args] if node.op != "fold" else []
-    match node.op:
-        case "const":
-            return text_of(node.payload)
-        case "slot":
-            return f"s{node.payload}"
-        case "size":
-            return "q"
-        case "row":
-            return ".".join(node.payload)
-        case "need":
-            return parts[0]
-        case "fold":
-            return _fold(graph, node.payload)
-        case "if":
-            return f"(if {parts[0]} then {parts[1]} else {parts[2]})"
-        case "neg":
-            return f"-{parts[0]}"
-        case op if op in SIGNS:
-            return f"({parts[0]} {SIGNS[op]} {parts[1]})"
-    return f"{node.op}({', '.join(parts)})"
+class Shown(dict[int, str]):
+    """The expressions of a graph, with parentheses everywhere; each is written once, however many rules it is part of."""
 
+    def __init__(self, graph: RuleGraph) -> None:
+        super().__init__()
+        self._graph = graph
 
-def _fold(graph: RuleGraph, fold: Fold) -> str:
-    window = f" in last {show(graph, fold.window)}" if fold.window is not None else " today" if fold.today else ""
-    where = f" where {show(graph, fold.where)}" if fold.where is not None else ""
-    body = f"{show(graph, fold.body)} for " if fold.body is not None else ""
-    return f"{fold.function}({body}{fold.variable} in {fold.section}{window}{where})"
+    def __call__(self, number: int) -> str:
+        return self[number]
+
+    def __missing__(self, number: int) -> str:
+        found = self[number] = self._show(number)
+        return found
+
+    def _show(self, number: int) -> str:
+        node = self._graph.nodes[number]
+        parts = [self[arg] for arg in node.args] if node.op != "fold" else []
+        match node.op:
+            case "const":
+                return text_of(node.payload)
+            case "slot":
+                return f"s{node.payload}"
+            case "size":
+                return "q"
+            case "row":
+                return ".".join(node.payload)
+            case "need":
+                return parts[0]
+            case "fold":
+                return self._fold(node.payload)
+            case "if":
+                return f"(if {parts[0]} then {parts[1]} else {parts[2]})"
+            case "neg":
+                return f"-{parts[0]}"
+            case op if op in SIGNS:
+                return f"({parts[0]} {SIGNS[op]} {parts[1]})"
+        return f"{node.op}({', '.join(parts)})"
+
+    def _fold(self, fold: Fold) -> str:
+        window = f" in last {self[fold.window]}" if fold.window is not None else " today" if fold.today else ""
+        where = f" where {self[fold.where]}" if fold.where is not None else ""
+        body = f"{self[fold.body]} for " if fold.body is not None else ""
+        return f"{fold.function}({body}{fold.variable} in {fold.section}{window}{where})"

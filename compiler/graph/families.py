@@ -88,7 +88,7 @@ class Shapes:
     def _reach(self, last: int) -> None:
         graph = self.graph
         for number in range(len(self._of), last + 1):
-            node, kind = graph.nodes[number], graph.types[number].kind
+            node, kind = graph.nodes[number], graph.types[number].kind._value_  # the member has a hash that is written in Python
             found: tuple[int, ...] | None = ()
             if _is_hole(node.payload) and node.op == "const":
                 key: Any = ("const", type(node.payload), kind)
@@ -96,9 +96,10 @@ class Shapes:
             elif node.op in ("const", "fold"):  # what an aggregate does with its rows is not looked into
                 key = (node.op, number)
             else:
-                key = (node.op, type(node.payload), node.payload, kind, tuple(self._of[arg] for arg in node.args))
-                parts = [self._constants[arg] for arg in node.args]
-                found = None if None in parts else tuple(each for part in parts for each in part or ())
+                key = (node.op, type(node.payload), node.payload, kind, tuple([self._of[arg] for arg in node.args]))
+                for arg in node.args:
+                    part = self._constants[arg]
+                    found = None if found is None or part is None else found + part
                 if found is not None and len(found) > MOST_HOLES:
                     found = None
             self._of.append(self._numbers.setdefault(key, len(self._numbers)))
@@ -217,28 +218,31 @@ def _family(graph: RuleGraph, parts: list[_Part]) -> Family | None:
 
 def _columns(graph: RuleGraph, parts: list[_Part]) -> tuple[tuple[Hole, ...], list[tuple[Any, ...]], list[Hole | None]]:
     """Holes, the cells of each row, and which hole stands at each place; None: all rows say the same there."""
-    columns: dict[tuple[Any, ...], Hole] = {}
+    columns: dict[tuple[int, ...], Hole] = {}
+    told: list[list[Any]] = []
     named: list[Hole | None] = []
     for place in range(len(parts[0].holes)):
-        values = tuple(graph.nodes[part.holes[place]].payload for part in parts)
-        if all(value == values[0] for value in values):
+        numbers = tuple([part.holes[place] for part in parts])  # a constant is one node, so that its number stands for it
+        if numbers.count(numbers[0]) == len(numbers):
             named.append(None)
             continue
-        if values not in columns:
-            columns[values] = _hole(f"k{len(columns)}", values)
-        named.append(columns[values])
+        if numbers not in columns:
+            values = [graph.nodes[number].payload for number in numbers]
+            columns[numbers] = hole = _hole(f"k{len(columns)}", values)
+            factor = hole.den * 10**hole.scale
+            told.append([value.numerator * factor // value.denominator for value in values] if hole.number else values)
+        named.append(columns[numbers])
     holes = tuple(columns.values())
-    told = [[int(value * hole.den * 10**hole.scale) if hole.number else value for value in values] for values, hole in columns.items()]
     return holes, list(zip(*told, strict=True)) if told else [() for _ in parts], named
 
 
-def _hole(name: str, values: tuple[Any, ...]) -> Hole:
+def _hole(name: str, values: list[Any]) -> Hole:
     if not isinstance(values[0], Fraction):
         return Hole(name, False)
     scale = den = 0
     rests = []
-    for value in values:
-        rest, twos, fives = value.denominator, 0, 0
+    for denominator in {value.denominator for value in values}:
+        rest, twos, fives = denominator, 0, 0
         while rest % 2 == 0:
             rest, twos = rest // 2, twos + 1
         while rest % 5 == 0:

@@ -5,15 +5,17 @@ A node is ``(op, args, payload)``; args are numbers of earlier nodes, so the tab
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
 from caplex.compiler.semantics.model import PolicyInfo
-from caplex.compiler.source import Span
+from caplex.compiler.source import Span, record
 from caplex.runtime.plan import SlotSpec
 from caplex.runtime.schema import Kind, Schema, Type
 
+_UNKNOWN = Type(Kind.UNKNOWN)
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "abs", "max", "min"})
 COMPARISONS = frozenset({"lt", "le", "eq", "ne", "ge", "gt"})
 LOGIC = frozenset({"and", "or", "not"})
@@ -25,7 +27,7 @@ fold: payload Fold · need: an optional field of a row that must be there · set
 hole: payload families.Hole, what differs between rules alike · the rest says itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     op: str
     args: tuple[int, ...]
@@ -81,7 +83,7 @@ class TripNode:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clock:
     """What the passing of time alone may change; see `runtime.plan.ClockPlan`."""
 
@@ -134,7 +136,7 @@ class RuleNode:
     observed: int | None = None
     comparison: str = ""
     bound: int | None = None
-    unit: Type = field(default_factory=lambda: Type(Kind.UNKNOWN))
+    unit: Type = field(default_factory=lambda: _UNKNOWN)
     reads_size: bool = False
     pieces: tuple[Piece, ...] = ()
     strict: bool = False
@@ -174,6 +176,7 @@ class SizeNode:
 SIZE, NOW, ROW = 1, 2, 4
 """What may stand below a node: the size that is judged, the time, a row of an aggregate."""
 _MARKS = {"size": SIZE, "row": ROW}
+_NOTHING: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -195,15 +198,17 @@ class RuleGraph:
     _known: dict[tuple[str, tuple[int, ...], Any], int] = field(default_factory=dict)
     _slots: dict[tuple[Any, ...], int] = field(default_factory=dict)
     _marks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    _reads: list[frozenset[int]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def add(self, op: str, args: tuple[int, ...] = (), payload: Any = None, type_: Type | None = None) -> int:
         """The number of this node; a new one only if it is not there yet."""
-        key = (op, args, (type(payload), payload))
+        # A fraction by its parts: its hash takes a division.
+        key = (op, args, (type(payload), payload) if payload.__class__ is not Fraction else (payload.numerator, payload.denominator, Fraction))
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = len(self.nodes)
             self.nodes.append(Node(op, args, payload))
-            self.types.append(type_ or Type(Kind.UNKNOWN))
+            self.types.append(type_ or _UNKNOWN)
         return found
 
     def const(self, value: Any, type_: Type | None = None) -> int:
@@ -241,6 +246,14 @@ class RuleGraph:
             marks.append(found)
         return marks[number]
 
+    def reads(self, number: int) -> frozenset[int]:
+        """The slots that are read at this node or below; those of aggregates that fill a slot are not among them. Each node is looked at once."""
+        reads, nodes = self._reads, self.nodes
+        for each in range(len(reads), number + 1):
+            node = nodes[each]
+            reads.append(frozenset((node.payload,)) if node.op == "slot" else joined(reads, node.args))
+        return reads[number]
+
     def reach(self, *numbers: int | None) -> set[int]:
         """Every node below *numbers*, these included (through folds too)."""
         seen: set[int] = set()
@@ -251,3 +264,13 @@ class RuleGraph:
                 seen.add(number)
                 stack.extend(self.nodes[number].args)
         return seen
+
+
+def joined(sets: list[frozenset[int]], numbers: Iterable[int]) -> frozenset[int]:
+    """All that is in the sets with these numbers; one of them where it holds the others."""
+    whole = _NOTHING
+    for number in numbers:
+        part = sets[number]
+        if part and part is not whole:
+            whole = part if whole <= part else whole if part <= whole else whole | part
+    return whole

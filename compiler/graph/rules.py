@@ -24,15 +24,16 @@ REQUIRED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 def lay_out(builder: Builder) -> None:
     """Fill the graph with everything that the checked module decides."""
     checked, graph = builder.checked, builder.graph
+    moving = clocks.Moving(graph)
     for info in checked.rules:
         node = _rule(builder, info)
         graph.rules.append(node)
         roots = [node.broken, node.when, node.observed, node.bound, node.reserve, *(w.when for w in node.waivers)]
         roots += [n for p in node.pieces for n in (p.slope, p.intercept)] + [t.condition for t in node.trips]
-        below = clocks.below(graph, roots)
-        node.settings, node.clock = clocks.settings(graph, below), clocks.clock(graph, below)
+        if below := moving.below(roots):
+            node.settings, node.clock = clocks.settings(graph, below), clocks.clock(graph, below)
         fixed = frozenset(slot for slot in node.settings if not graph.settings[graph.slots[slot].name].overrides)
-        node.reads = frozenset(graph.nodes[n].payload for n in graph.reach(*roots) if graph.nodes[n].op == "slot") - fixed
+        node.reads = frozenset().union(*(graph.reads(number) for number in roots if number is not None)) - fixed
         node.reads_size = graph.reads_size(node.broken)
     for size in checked.sizes:
         graph.sizes.append(_size(builder, size.id, size.node))

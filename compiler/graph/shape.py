@@ -12,6 +12,7 @@ from caplex.runtime.schema import Kind, Type
 from caplex.runtime.values import UNLIMITED
 
 RATIO = Type(Kind.RATIO)
+ZERO, ONE = Fraction(0), Fraction(1)
 MOST_PIECES = 64
 
 
@@ -21,42 +22,41 @@ class NotAffine(Exception):
 
 def convex(graph: RuleGraph, number: int) -> tuple[Piece, ...]:
     """Pieces whose maximum is *number*."""
-    return _shape(graph, number, upper=True)
+    return _shape(graph, number, (graph.const(ZERO, RATIO), graph.const(ONE, RATIO)), upper=True)
 
 
-def _shape(graph: RuleGraph, number: int, *, upper: bool) -> tuple[Piece, ...]:
-    """Pieces whose maximum (*upper*) or minimum is *number*."""
-    zero, one = graph.const(0, RATIO), graph.const(1, RATIO)
+def _shape(graph: RuleGraph, number: int, units: tuple[int, int], *, upper: bool) -> tuple[Piece, ...]:
+    """Pieces whose maximum (*upper*) or minimum is *number*; *units* are the nodes of 0 and 1."""
     node, type_ = graph.nodes[number], graph.types[number]
     if not graph.reads_size(number):
-        return (Piece(zero, number),)
+        return (Piece(units[0], number),)
     args = node.args
     match node.op:
         case "size":
-            return (Piece(one, zero),)
+            return (Piece(units[1], units[0]),)
         case "add":
-            return _sum(graph, _shape(graph, args[0], upper=upper), _shape(graph, args[1], upper=upper))
+            return _sum(graph, _shape(graph, args[0], units, upper=upper), _shape(graph, args[1], units, upper=upper))
         case "sub":
-            return _sum(graph, _shape(graph, args[0], upper=upper), _negated(graph, _shape(graph, args[1], upper=not upper)))
+            return _sum(graph, _shape(graph, args[0], units, upper=upper), _negated(graph, _shape(graph, args[1], units, upper=not upper)))
         case "neg":
-            return _negated(graph, _shape(graph, args[0], upper=not upper))
+            return _negated(graph, _shape(graph, args[0], units, upper=not upper))
         case "mul":
             factor, inner = (args[0], args[1]) if not graph.reads_size(args[0]) else (args[1], args[0])
-            return _scaled(graph, inner, factor, "mul", upper=upper)
+            return _scaled(graph, inner, factor, units, "mul", upper=upper)
         case "div" if not graph.reads_size(args[1]):
-            return _scaled(graph, args[0], args[1], "div", upper=upper)
+            return _scaled(graph, args[0], args[1], units, "div", upper=upper)
         case "abs" if upper:
-            inside = _shape(graph, args[0], upper=True)
+            inside = _shape(graph, args[0], units, upper=True)
             if len(inside) == 1:
                 return inside + _negated(graph, inside)
             if non_negative(graph, args[0]):
                 return inside
         case "max" | "min" if (node.op == "max") == upper:
-            pieces = _shape(graph, args[0], upper=upper) + _shape(graph, args[1], upper=upper)
+            pieces = _shape(graph, args[0], units, upper=upper) + _shape(graph, args[1], units, upper=upper)
             if len(pieces) <= MOST_PIECES:
                 return pieces
         case "if" if not graph.reads_size(args[0]):
-            then, other = (list(_shape(graph, a, upper=upper)) for a in args[1:])
+            then, other = (list(_shape(graph, a, units, upper=upper)) for a in args[1:])
             while len(then) < len(other):
                 then.append(then[-1])
             while len(other) < len(then):
@@ -88,7 +88,7 @@ def _negated(graph: RuleGraph, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     return tuple(Piece(minus(p.slope), minus(p.intercept)) for p in pieces)
 
 
-def _scaled(graph: RuleGraph, inner: int, factor: int, op: str, *, upper: bool) -> tuple[Piece, ...]:
+def _scaled(graph: RuleGraph, inner: int, factor: int, units: tuple[int, int], op: str, *, upper: bool) -> tuple[Piece, ...]:
     """``inner * factor`` or ``inner / factor``; a divisor is positive, or the rule is unevaluable."""
     def times(n: int) -> int:
         return n if is_zero(graph, n) else graph.add(op, (n, factor), None, graph.types[n])
@@ -98,14 +98,14 @@ def _scaled(graph: RuleGraph, inner: int, factor: int, op: str, *, upper: bool) 
 
     pieces = None
     try:
-        pieces = _shape(graph, inner, upper=upper)
+        pieces = _shape(graph, inner, units, upper=upper)
     except NotAffine:
         if op == "div" or not non_positive(graph, factor):
             raise
     if pieces is not None and (len(pieces) == 1 or op == "div" or non_negative(graph, factor)):
         return apply(pieces)
     if non_positive(graph, factor):
-        return apply(_shape(graph, inner, upper=not upper))
+        return apply(_shape(graph, inner, units, upper=not upper))
     raise NotAffine(op)
 
 

@@ -29,7 +29,11 @@ SILENT = "said"
 
 def resolve(infer: Infer, entry: Scope, outside: Mapping[str, object]) -> dict[str, SettingInfo]:
     """All settings of the policy, by qualified name; complaints go to *infer*."""
-    return _Settings(infer, entry, outside).resolve()
+    work = _Settings(infer, entry, outside)
+    try:
+        return work.resolve()
+    finally:
+        del work._outside  # it knows the way back: in a circle the whole tree would wait for the collector
 
 
 @dataclass(slots=True)
@@ -207,20 +211,19 @@ class _Settings:
 
         The words of overrides are weighed by it.
         """
-
-        def lookup(read: ast.Read) -> Value:
-            match self._infer.checked.bindings.get(read.id):
-                case SettingBinding(name=name):
-                    return self._default_as_written(self._all[name])
-                case LetBinding(value=inner):
-                    return evaluate(inner, lookup)
-                case _:
-                    return self._lookup(read)
-
         try:
-            return evaluate(expr, lookup) if self._outside else now
+            return evaluate(expr, self._lookup_as_written) if self._outside else now
         except NotConstant:
             return now
+
+    def _lookup_as_written(self, read: ast.Read) -> Value:
+        match self._infer.checked.bindings.get(read.id):
+            case SettingBinding(name=name):
+                return self._default_as_written(self._all[name])
+            case LetBinding(value=inner):
+                return evaluate(inner, self._lookup_as_written)
+            case _:
+                return self._lookup(read)
 
     def _default_as_written(self, one: _One) -> Value:
         if one.state != "done":

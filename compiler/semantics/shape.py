@@ -108,10 +108,11 @@ class Shapes:
     def reads_size(self, expr: ast.Expr) -> bool:
         found = self._reads.get(expr.id)
         if found is None:
-            found = self._reads[expr.id] = self._find(expr)
+            inside = INSIDE.get(expr.__class__)
+            found = self._reads[expr.id] = inside is not None and self._find(expr, inside)
         return found
 
-    def _find(self, expr: ast.Expr) -> bool:
+    def _find(self, expr: ast.Expr, inside: Callable[[Any], tuple[ast.Expr, ...]]) -> bool:
         if isinstance(expr, ast.Read):
             match self._checked.bindings.get(expr.id):
                 case LetBinding(value=value):
@@ -122,7 +123,7 @@ class Shapes:
                     return field.path in READS_SIZE
                 case _:
                     return False
-        return any(self.reads_size(child) for child in children(expr))
+        return any(map(self.reads_size, inside(expr)))
 
     def _of(self, expr: ast.Expr) -> Shape:
         """The shape of *expr*, which reads the size."""
@@ -245,7 +246,7 @@ class Shapes:
 
 def children(expr: ast.Expr) -> tuple[ast.Expr, ...]:
     """The expressions directly inside *expr*, in the order of the text."""
-    inside = _INSIDE.get(expr.__class__)
+    inside = INSIDE.get(expr.__class__)
     return () if inside is None else inside(expr)
 
 
@@ -268,7 +269,7 @@ def _keys(expr: ast.Read) -> tuple[ast.Expr, ...]:
 
 
 # By class: a policy of ten thousand rules asks this a million times.
-_INSIDE: Final[dict[type, Callable[[Any], tuple[ast.Expr, ...]]]] = {
+INSIDE: Final[dict[type, Callable[[Any], tuple[ast.Expr, ...]]]] = {
     ast.Negate: lambda expr: (expr.operand,),
     ast.Not: lambda expr: (expr.operand,),
     ast.Arithmetic: _pair,

@@ -43,30 +43,23 @@ def show_at(expr: ast.Expr, level: Level) -> str:
     return text if level_of(expr) >= level else f"({text})"
 
 
+_COMPARISONS = (ast.Compare, ast.Within, ast.Among, ast.IsKnown, ast.IsMultiple, ast.InLast, ast.Today, ast.SwitchIs)
+_LEVELS: dict[type, Level] = {
+    ast.If: Level.IF, ast.Not: Level.NOT, ast.Else: Level.ELSE, ast.Negate: Level.FACTOR, **dict.fromkeys(_COMPARISONS, Level.COMPARISON),
+}
+
+
 def level_of(expr: ast.Expr) -> Level:
-    match expr:
-        case ast.If():
-            return Level.IF
-        case ast.Logic(operator="or"):
-            return Level.OR
-        case ast.Logic():
-            return Level.AND
-        case ast.Not():
-            return Level.NOT
-        case (ast.Compare() | ast.Within() | ast.Among() | ast.IsKnown() | ast.IsMultiple() | ast.InLast() | ast.Today()
-              | ast.SwitchIs()):
-            return Level.COMPARISON
-        case ast.Else():
-            return Level.ELSE
-        case ast.Arithmetic(operator=operator):
-            return _ARITHMETIC[operator]
-        case ast.Negate():
-            return Level.FACTOR
-        case _:
-            return Level.POSTFIX
+    if isinstance(expr, ast.Arithmetic):
+        return _ARITHMETIC[expr.operator]
+    if isinstance(expr, ast.Logic):
+        return Level.OR if expr.operator == "or" else Level.AND
+    return _LEVELS.get(expr.__class__, Level.POSTFIX)
 
 
 def _show(expr: ast.Expr) -> str:
+    if isinstance(expr, _COMPARISONS):
+        return _comparison(expr)
     match expr:
         case ast.Read():
             return show_read(expr)
@@ -89,9 +82,6 @@ def _show(expr: ast.Expr) -> str:
             return f"if {_show(condition)} then {show_at(then, Level.SUM)} else {_show(otherwise)}"
         case ast.Else(value=value, fallback=fallback):
             return f"{show_at(value, Level.POSTFIX)} else {_fallback(fallback)}"
-        case (ast.Compare() | ast.Within() | ast.Among() | ast.IsKnown() | ast.IsMultiple() | ast.InLast() | ast.Today()
-              | ast.SwitchIs()):
-            return _comparison(expr)
         case _:
             return _literal(expr)
 
@@ -242,6 +232,8 @@ _PLAIN_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
 
 def escaped(text: str, *, braces: bool) -> str:
     """*text* as it stands between quotes; *braces* where holes could be read into it."""
+    if text.isprintable() and '"' not in text and "\\" not in text and not (braces and ("{" in text or "}" in text)):
+        return text
     out = []
     for character in text:
         if character in _PLAIN_ESCAPES:

@@ -37,29 +37,29 @@ def show_rule(rule: ast.RuleItem) -> tuple[str, list[str]]:
     if isinstance(rule, ast.KillSwitch):
         targets = "".join(f" {_target(target)}" for target in rule.targets)
         return f"kill switch {head}{targets}", [_switch_clause(clause) for clause in rule.clauses]
+    word = "rule" if isinstance(rule, ast.Rule) else "limit" if isinstance(rule, ast.Limit) else "throttle" if isinstance(rule, ast.Throttle) else "cooldown"
+    return f"{word} {head}", _body(rule) + show_because(rule.because)
+
+
+def _body(rule: ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown) -> list[str]:
     lines = [] if rule.when is None else [f"when {show(rule.when)},"]
     match rule:
         case ast.Rule(effect=effect):
-            word = "rule"
             lines.append(_effect(effect))
         case ast.Limit():
-            word = "limit"
             lines.append(_limit(rule))
         case ast.Throttle():
-            word = "throttle"
             lines.append(_throttle(rule))
         case ast.Cooldown():
-            word = "cooldown"
             lines.append(
                 f"deny during {show_at(rule.during, Level.SUM)} after last {rule.event.text}{_each(rule.each)}{_where(rule.where)}"
             )
-    return f"{word} {head}", lines + show_because(rule.because)
+    return lines
 
 
 def show_body(rule: ast.Rule | ast.Limit | ast.Throttle | ast.Cooldown) -> str:
     """What a rule says, in one line and without its `because`: ``when mood == calm, deny when intent.quantity > 5``."""
-    lines = show_rule(rule)[1]
-    return " ".join(lines if rule.because is None else lines[:-1])
+    return " ".join(_body(rule))
 
 
 def show_because(because: ast.Template | None) -> list[str]:

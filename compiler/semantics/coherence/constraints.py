@@ -16,6 +16,7 @@ from caplex.compiler.syntax import ast
 Term = tuple[ast.Expr, bool] | Comparison
 """A condition and what it must be, or a comparison that must hold."""
 BUDGET = 128
+_ZERO, _ONE = Fraction(0), Fraction(1)
 
 
 @dataclass(slots=True)
@@ -142,10 +143,10 @@ class _Search:
         truth = a.holds(operator, b)
         if truth is not None:
             return truth
-        if b.low is not None and b.low == b.high:
-            return self._narrow(case, self._context.key(left), left, a, operator, b.low)
-        if a.low is not None and a.low == a.high:
-            return self._narrow(case, self._context.key(right), right, b, SWAPPED[operator], a.low)
+        if (only := b.only) is not None:
+            return self._narrow(case, self._context.key(left), left, a, operator, only)
+        if (only := a.only) is not None:
+            return self._narrow(case, self._context.key(right), right, b, SWAPPED[operator], only)
         factor, whole = self._share(right)
         if whole is not None:
             case.shares.append((left, operator, factor, whole))
@@ -161,11 +162,10 @@ class _Search:
         expr = self._context.seen_through(expr)
         if isinstance(expr, ast.Arithmetic) and expr.operator in ("*", "of"):
             for factor, whole in ((expr.left, expr.right), (expr.right, expr.left)):
-                value = self._ranges.of(factor)
-                if value.low is not None and value.low == value.high and value.low > 0:
-                    return value.low, whole
-        value = self._ranges.of(expr)
-        return Fraction(1), expr if value.low is None or value.low != value.high else None
+                value = self._ranges.of(factor).only
+                if value is not None and value.numerator > 0:
+                    return value, whole
+        return _ONE, expr if self._ranges.of(expr).only is None else None
 
     def _settle(self, case: Case) -> bool:
         """Turn shares into bounds on ``left / whole``, once it is known which wholes are positive."""
@@ -184,7 +184,7 @@ class _Search:
                     return False
             else:
                 same = self._context.intern("order", self._context.key(left), key, factor)
-                if not self._narrow(case, same, None, EVERYTHING, operator, Fraction(0)):
+                if not self._narrow(case, same, None, EVERYTHING, operator, _ZERO):
                     return False
         return True
 

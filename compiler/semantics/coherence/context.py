@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any, Final
 
 from caplex.compiler.diagnostics.diagnostic import Diagnostic, Level
 from caplex.compiler.semantics.model import (
@@ -18,14 +19,15 @@ from caplex.compiler.semantics.model import (
     SwitchBinding,
 )
 from caplex.compiler.semantics.ranges import Ranges
-from caplex.compiler.semantics.shape import FLIPPED, Shapes, children
+from caplex.compiler.semantics.shape import FLIPPED, INSIDE, Shapes, children
+from caplex.compiler.source import record
 from caplex.compiler.syntax import ast
 
 OF_BOUNDARY = {"at most": "<=", "below": "<", "at least": ">=", "above": ">"}
 SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """What a rule demands, where it is one comparison: ``left operator right`` must hold."""
 
@@ -47,6 +49,7 @@ class Context:
         self._keys: dict[int, int] = {}
         self._interned: dict[tuple[object, ...], int] = {}
         self._reads: dict[int, frozenset[str]] = {}
+        self._kinds: dict[int, frozenset[type[ast.Expr]]] = {}
 
     @property
     def header(self) -> ast.Header:
@@ -85,32 +88,19 @@ class Context:
     def _key(self, expr: ast.Expr) -> int:
         if isinstance(expr, ast.Read):
             return self._read_key(expr)
-        values = self.ranges.of(expr)
-        if values.low is not None and values.low == values.high and not _names_a_setting(self, expr):
-            return self.intern("value", values.low)
+        only = self.ranges.of(expr).only
+        if only is not None and not _names_a_setting(self, expr):
+            return self.intern("value", only)
         word: object = None
-        match expr:
-            case ast.Text() | ast.Bool():
-                word = expr.value
-            case ast.Date():
-                word = expr.iso
-            case ast.Arithmetic():
-                word = "*" if expr.operator == "of" else expr.operator
-            case ast.Logic() | ast.Compare():
-                word = expr.operator
-            case ast.Among() | ast.IsKnown():
-                word = expr.negated
-            case ast.Call():
-                word = expr.function.text
-            case ast.SwitchIs():
-                word = (self.checked.references.get(expr.switch.id), expr.state)
-            case ast.Aggregate():
-                section = self.checked.aggregates.get(expr.id)
-                variable = expr.variable.text if expr.variable else "event"
-                word = (expr.function.text, section.name if section else expr.source.span.text, expr.today, variable, expr.body is None, expr.last is None)
-            case _:
-                pass
-        key = self.intern(type(expr).__name__, word, *(self.key(child) for child in children(expr)))
+        if (asked := _WORDS.get(expr.__class__)) is not None:
+            word = asked(expr)
+        elif isinstance(expr, ast.SwitchIs):
+            word = (self.checked.references.get(expr.switch.id), expr.state)
+        elif isinstance(expr, ast.Aggregate):
+            section = self.checked.aggregates.get(expr.id)
+            variable = expr.variable.text if expr.variable else "event"
+            word = (expr.function.text, section.name if section else expr.source.span.text, expr.today, variable, expr.body is None, expr.last is None)
+        key = self.intern(type(expr).__name__, word, *[self.key(child) for child in children(expr)])
         return self.intern("field", "account.drawdown") if word == "/" and key == self._drawdown() else key
 
     def _drawdown(self) -> int:
@@ -149,7 +139,10 @@ class Context:
             return frozenset()
         found = self._reads.get(expr.id)
         if found is None:
-            parts = [self.reads(child) for child in children(expr)]
+            if not (inside := children(expr)) and expr.__class__ is not ast.Read and expr.__class__ not in _READERS:
+                found = self._reads[expr.id] = _NO_READS
+                return found
+            parts = [self.reads(child) for child in inside]
             if isinstance(expr, ast.Read):
                 parts.append(self._own_reads(expr))
             elif isinstance(expr, ast.Aggregate):
@@ -161,7 +154,7 @@ class Context:
                 parts.append(frozenset(("now",)))
             elif isinstance(expr, ast.SwitchIs):
                 parts.append(frozenset((f"switch {self.checked.references.get(expr.switch.id)}",)))
-            found = self._reads[expr.id] = frozenset().union(*parts)
+            found = self._reads[expr.id] = parts[0] if len(parts) == 1 else _NO_READS.union(*parts)
         return found
 
     def _own_reads(self, expr: ast.Read) -> frozenset[str]:
@@ -221,7 +214,40 @@ class Context:
             if inside := children(here):
                 stack.extend(reversed(inside))
 
+    def kinds(self, expr: ast.Expr) -> frozenset[type[ast.Expr]]:
+        """Which kinds of expression `walk` would meet: most checks look for one that most rules do not have."""
+        found = self._kinds.get(expr.id)
+        if found is None:
+            met: set[type[ast.Expr]] = set()
+            named: set[int] = set()
+            stack = [expr]
+            while stack:
+                here = stack.pop()
+                kind = here.__class__
+                met.add(kind)
+                if kind is ast.Read and (through := self.seen_through(here)) is not here and through.id not in named:
+                    named.add(through.id)
+                    stack.append(through)
+                if (inside := INSIDE.get(kind)) is not None:
+                    stack.extend(inside(here))
+            found = self._kinds[expr.id] = frozenset(met)
+        return found
 
+
+_NO_READS: Final[frozenset[str]] = frozenset()
+_READERS = (ast.Aggregate, ast.InLast, ast.Today, ast.SwitchIs)
+# What an expression says beside its parts, by its class.
+_WORDS: Final[dict[type, Callable[[Any], object]]] = {
+    ast.Text: lambda expr: expr.value,
+    ast.Bool: lambda expr: expr.value,
+    ast.Date: lambda expr: expr.iso,
+    ast.Arithmetic: lambda expr: "*" if expr.operator == "of" else expr.operator,
+    ast.Logic: lambda expr: expr.operator,
+    ast.Compare: lambda expr: expr.operator,
+    ast.Among: lambda expr: expr.negated,
+    ast.IsKnown: lambda expr: expr.negated,
+    ast.Call: lambda expr: expr.function.text,
+}
 Check = Callable[[Context], Iterable[Diagnostic]]
 
 

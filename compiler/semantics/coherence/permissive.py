@@ -40,9 +40,11 @@ def permissive(context: Context) -> Iterator[Diagnostic]:
         node = rule.node
         if not isinstance(node, (ast.Rule, ast.Limit)) or not denies(node):
             continue
+        if not any(ast.Else in context.kinds(root) for root in roots(node)):
+            continue
         parts = [part for root in roots(node) for part in context.walk(root)]
-        fallback = next((part for part in parts if isinstance(part, ast.Else)), None)
-        if fallback is None or any(isinstance(part, ast.IsKnown) for part in parts):
+        fallback = next(part for part in parts if isinstance(part, ast.Else))
+        if any(isinstance(part, ast.IsKnown) for part in parts):
             continue
         terms = broken(node)
         if possible(context, fallen, terms) is None and possible(context, context.ranges, terms) is not None:

@@ -87,6 +87,8 @@ def floors_after_caps(context: Context) -> Iterator[Diagnostic]:
         places += roots(rule.node)
     seen: set[int] = set()
     for place in places:
+        if ast.Call not in context.kinds(place):
+            continue
         for expr in context.walk(place):
             if expr.id in seen or not isinstance(expr, ast.Call) or expr.function.text != "max":
                 continue

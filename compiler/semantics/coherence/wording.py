@@ -128,6 +128,8 @@ def percentages(context: Context) -> Iterator[Diagnostic]:
             elif isinstance(item, ast.Size):
                 exprs = [step.value for step in item.steps if not isinstance(step, ast.SizeInMargin)]
             for expr in exprs:
+                if context.kinds(expr).isdisjoint((ast.Percent, ast.Arithmetic)):
+                    continue
                 for part in context.walk(expr, through_lets=False):
                     yield from _percent(context, part)
 
