@@ -159,8 +159,8 @@ MUTANTS = (
     word(
         "traced: unknown `and` false is unknown",
         "both",
-        "if any(value is False for value in values)",
-        "if all(value is False for value in values)",
+        "if value is False:",
+        "if value is False and merge(*values) is None:",
     ),
     word(
         "traced: unknown `or` true is unknown",
@@ -199,7 +199,7 @@ MUTANTS = (
     Mutant(
         "gross keeps its sign",
         build.Builder,
-        "derived",
+        "_derive",
         'graph.add("abs", (notional,), None, MONEY) if field == "gross" else notional',
         "notional",
         True,
@@ -208,7 +208,7 @@ MUTANTS = (
     Mutant(
         "after. without the intent",
         build.Builder,
-        "derived",
+        "_derive",
         'base if leg == "committed" else',
         "base if True else",
         True,
