@@ -39,7 +39,7 @@ def test_every_rule_is_in_it_in_the_order_of_decision(name):
 def test_what_a_rule_asks_for_stands_in_the_authors_words():
     diagram = pictures()["quickstart"]
     assert row(diagram, "EXP-010").demand == "abs(after.position.notional) at most max_position of account.equity"
-    assert row(diagram, "EXEC-010").demand == "beyond 10 orders in any 1min for each strategy"
+    assert row(diagram, "EXEC-010").demand == "beyond 10 orders in any 1min"
     assert row(diagram, "EXEC-020").demand == "during 5min after last fill for each symbol"
     assert row(diagram, "EXP-030").demand == 'when intent.symbol in thin_names for approval by role "head-of-desk" within 1d'
     assert row(diagram, "KILL-010").demand == "trips when drawdown >= 10%"
