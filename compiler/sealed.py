@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from caplex.compiler.diagnostics.codes_input import CANNOT_READ, SEAL_BROKEN, SEAL_SETTLED
 from caplex.compiler.diagnostics.diagnostic import Diagnostic
-from caplex.runtime.canonical import sha256
+from caplex.runtime.canonical import NotCanonical, sha256
 from caplex.runtime.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Sealed:
             return []
         given, said = (plan.hash, self.hash) if plan.hash != self.hash else (plan.settings_hash, self.settings_hash)
         return [Diagnostic(SEAL_BROKEN, f"the texts in `{self.file}` give {given[:19]}…, and it names {said[:19]}…", where=self.file,
-                           help="another version of caplex made it: compile the policy anew")]
+                           help="another version of caplex made it, or somebody changed it: compile the policy anew")]
 
 
 def seal(policy: Policy) -> str:
@@ -110,7 +110,10 @@ def read(path: str | Path) -> tuple[Sealed | None, list[Diagnostic]]:
 def _sealed(name: str, said: Mapping[str, Any]) -> Sealed | None:
     body = {key: value for key, value in said.items() if key not in ("schema", "seal")}
     sources, given = body.get("sources"), body.get("given")
-    if not all(isinstance(body.get(key), str) for key in _TEXTS) or said.get("seal") != sha256(body):
+    try:
+        if not all(isinstance(body.get(key), str) for key in _TEXTS) or said.get("seal") != sha256(body):
+            return None
+    except NotCanonical:  # NaN, or nested too deeply: nothing that was ever sealed
         return None
     if not isinstance(sources, dict) or body["entry"] not in sources or not all(isinstance(text, str) for text in sources.values()):
         return None

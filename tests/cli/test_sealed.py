@@ -153,6 +153,20 @@ def test_a_mode_that_it_brings_stays(says: Says) -> None:
     assert (status, err.splitlines()[0]) == (2, "error[CAP952]: the mode was settled when `monitored.capc` was compiled")
 
 
+def nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), nested(600)])
+def test_what_was_never_sealed_is_no_bug_of_ours(says: Says, value: object) -> None:
+    file = changed(sealed(says), lambda document: document["given"]["settings"].update(max_position=value), again=False)
+    status, out, err = says("decide", file, "--facts", FACTS[0])
+    assert (status, out, err.splitlines()[0]) == (2, "", "error[CAP951]: `changed.capc` is not as it was written")
+
+
 @pytest.mark.parametrize("command", ["lint", "fmt", "test"])
 def test_what_wants_the_text_of_a_policy_says_so(says: Says, command: str) -> None:
     status, out, err = says(command, sealed(says))
