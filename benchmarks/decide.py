@@ -209,7 +209,7 @@ def show(result: dict[str, Any]) -> str:
     lines += ["", f"{'ratio':<32}{'median':>8}{'quartiles':>16}   budget"]
     for name, s in result["ratios"].items():
         budget = BUDGETS.get(name)
-        told = "" if budget is None else f"{budget} {'held' if s['median'] <= budget else 'BROKEN'}"
+        told = "" if budget is None else f"{budget} {'held' if s['median'] <= budget else 'MISSED'}"
         lines.append(f"{name:<32}{s['median']:>8.2f}{s['low']:>9.2f} … {s['high']:.2f}   {told}".rstrip())
     return "\n".join(lines)
 
