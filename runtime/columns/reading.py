@@ -27,7 +27,8 @@ def wrapped(frame: Any) -> Any:
     try:
         return narwhals.from_native(frame, eager_only=True)
     except TypeError:
-        raise FrameError(f"a {type(frame).__name__} is no frame of pandas, polars or arrow") from None
+        cure = "call its `collect()` first" if hasattr(frame, "collect") else "give one of pandas, polars or arrow"
+        raise FrameError(f"`{type(frame).__name__}` is no frame whose rows are there: {cure}") from None
     except narwhals.exceptions.DuplicateError:  # pandas and arrow let two columns have one name; narwhals does not
         names = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
         twice = next(name for name in names if names.count(name) > 1)

@@ -44,8 +44,10 @@ def test_a_column_that_cannot_be(desk, column, values, sentence):
 
 
 def test_what_is_no_frame_and_what_is_twice(desk):
-    with pytest.raises(FrameError, match="a list is no frame of pandas, polars or arrow"):
+    with pytest.raises(FrameError, match="`list` is no frame whose rows are there: give one of pandas, polars or arrow"):
         desk.decide_frame([{"intent.symbol": "B"}], BASE)
+    with pytest.raises(FrameError, match=r"`LazyFrame` is no frame whose rows are there: call its `collect\(\)` first"):
+        desk.decide_frame(pl.from_pandas(frame()).lazy(), BASE)
     with pytest.raises(FrameError, match="`market` of the base facts is a list; write it as an object by symbol"):
         desk.decide_frame(frame(**{"market.price": [1.0] * 3}), {**BASE, "market": [{"symbol": "B", "price": "50"}]})
     with pytest.raises(FrameError, match="row 3 is not in a frame of 3 rows"):
