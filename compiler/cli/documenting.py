@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ import click
 from caplex.compiler.cli import output
 from caplex.compiler.cli.helping import completes
 from caplex.compiler.cli.options import Outside, settings_options
-from caplex.compiler.cli.output import Status, Stop
+from caplex.compiler.cli.output import Status
 
 if TYPE_CHECKING:
     from caplex.compiler.tools.document.build import Document
@@ -44,12 +44,13 @@ def doc_command(policy: str, target: str | None, format: str | None, kept: str |
 
     More: docs/howto/document-a-policy.md.
     """
+    from caplex.compiler.cli.documents import read_text
     from caplex.compiler.tools.document.build import document
 
     if kept is not None and target is not None:
         raise click.UsageError("`--check` writes nothing, `-o` writes: give one of them")
     form = format or form_of(target or kept)
-    committed = _read(kept) if kept is not None else None
+    committed = read_text(kept).text if kept is not None else None
     try:
         told = document(policy, settings=outside.settings(), mode=outside.mode, as_of=as_of)
     except ValueError as wrong:
@@ -78,15 +79,6 @@ def _written(told: Document, form: str) -> str:
     if form == "json":
         return json.dumps(told.to_dict(), indent=2, ensure_ascii=False) + "\n"
     return told.html() if form == "html" else told.markdown()
-
-
-def _read(name: str) -> str:
-    try:
-        return Path(name).read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise Stop(Status.USAGE, f"`{name}` is not UTF-8, so no page that `caplex doc` wrote") from None
-    except OSError as error:
-        raise Stop(Status.USAGE, f"`{name}` cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _compare(name: str, committed: str, text: str, policy: str) -> int:
